@@ -1,0 +1,164 @@
+"""Weights from an ``nn.Module`` to the variables of a linen module, and back, bit for bit.
+
+Layers are matched by name where the names agree, and otherwise in the order in which they are called. A leaf that
+nothing fills, a tensor left over or a shape that does not fit is an error which shows both trees side by side.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+
+from parity.bridge_rules import Rule, rules_of
+from parity.errors import InputError
+from parity.layers import LinenLayer, TorchLayer, linen_layers, torch_layers, tree_layers
+
+__all__ = ["Link", "links", "to_linen", "to_torch"]
+
+
+@dataclass(frozen=True)
+class Link:
+    """One torch tensor and the linen leaf that holds the same numbers.
+
+    Attributes:
+        torch: the tensor's name in the state dict, "0.weight".
+        linen: the leaf's path in the variables, ("params", "layers_0", "kernel").
+        rule: how the layouts differ.
+    """
+
+    torch: str
+    linen: tuple[str, ...]
+    rule: Rule
+
+
+def to_linen(torch_module: Any, linen_module: Any, inputs: Any) -> dict[str, Any]:
+    """The weights of a torch module as the variables of a linen module.
+
+    Args:
+        torch_module: whose weights to take.
+        linen_module: whose variables to make, not bound.
+        inputs: what both are called with, a tuple or a dict of keywords; only shapes and dtypes matter.
+
+    Returns:
+        ``{"params": ...}`` of NumPy arrays, for ``linen_module.apply``. NumPy's, so that float64 weights survive
+        whether or not ``jax_enable_x64`` is on.
+
+    Raises:
+        InputError: if the two trees of weights do not match.
+    """
+    state = torch_module.state_dict()
+    variables: dict[str, Any] = {}
+    for link in links(torch_module, linen_module, inputs):
+        *parents, name = link.linen
+        node = variables
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = np.ascontiguousarray(link.rule.to_linen(_to_numpy(state[link.torch])))
+    return variables
+
+
+def to_torch(variables: Mapping[str, Any], torch_module: Any) -> dict[str, Any]:
+    """The variables of a linen module as a torch state dict.
+
+    Args:
+        variables: of linen, ``{"params": ...}``.
+        torch_module: whose names, dtypes and devices the result takes; it is not changed.
+
+    Returns:
+        For ``torch_module.load_state_dict``.
+
+    Raises:
+        InputError: if the two trees of weights do not match.
+    """
+    import torch
+
+    pairs = _matched("to_torch", torch_layers(torch_module), tree_layers(variables), called=False)
+    state = {name: tensor.clone() for name, tensor in torch_module.state_dict().items()}
+    for link in pairs:
+        leaf: Any = variables
+        for key in link.linen:
+            leaf = leaf[key]
+        data = np.array(link.rule.to_torch(np.asarray(leaf)), order="C")
+        wide = torch.from_numpy(data.astype(np.float32) if data.dtype.kind == "V" else data)  # bfloat16, exact
+        state[link.torch] = wide.to(state[link.torch])
+    return state
+
+
+def links(torch_module: Any, linen_module: Any, inputs: Any) -> list[Link]:
+    """Every torch tensor of a module with its linen leaf.
+
+    Raises:
+        InputError: if the two trees of weights do not match.
+    """
+    return _matched("to_linen", torch_layers(torch_module, inputs), linen_layers(linen_module, inputs), called=True)
+
+
+def _to_numpy(tensor: Any) -> np.ndarray:
+    tensor = tensor.detach().cpu()
+    if str(tensor.dtype) == "torch.bfloat16":
+        import ml_dtypes
+
+        return tensor.float().numpy().astype(ml_dtypes.bfloat16)
+    return np.array(tensor.numpy())
+
+
+def _matched(function: str, left: list[TorchLayer], right: list[LinenLayer], called: bool) -> list[Link]:
+    """Pair the layers, then their tensors; ``called`` says that both lists are in the order of the calls."""
+    by_name = {_words(layer.path): layer for layer in right}
+    if {_words(layer.path) for layer in left} == set(by_name):
+        pairs = [(layer, by_name[_words(layer.path)]) for layer in left]
+    elif len(left) == len(right) and (called or _ordered(right)):
+        pairs = list(zip(left, right, strict=True))
+    else:
+        raise InputError(
+            f"{function}: both modules must have the same layers, got these.\n{_side_by_side(left, right)}"
+        )
+    found = [link for pair in pairs for link in _tensor_links(*pair)]
+    for one, other in pairs:
+        _check_pair(function, one, other, _side_by_side(left, right))
+    return found
+
+
+def _words(path: str) -> str:
+    """A layer's path with the frameworks' punctuation evened out: layers.0 and layers_0 are one name."""
+    return re.sub(r"[._/]+", ".", path)
+
+
+def _ordered(layers: list[LinenLayer]) -> bool:
+    """Whether the names themselves tell the order: linen numbers the layers that it names."""
+    return len(layers) == 1 or all(re.search(r"_\d+$", layer.path) for layer in layers)
+
+
+def _tensor_links(one: TorchLayer, other: LinenLayer) -> Iterator[Link]:
+    for rule in rules_of(one.module, list(one.shapes)):
+        name = f"{one.path}.{rule.torch}" if one.path else rule.torch
+        parts = [part for part in other.path.split("/") if part]
+        yield Link(name, ("params", *parts, rule.linen), rule)
+
+
+def _check_pair(function: str, one: TorchLayer, other: LinenLayer, trees: str) -> None:
+    expected = {rule.linen: rule.torch for rule in rules_of(one.module, list(one.shapes))}
+    where = f"{one.path or 'the module'} ({one.kind}) and {other.path or 'the module'} ({other.kind or 'linen'})"
+    if set(expected) != set(other.shapes) or set(expected.values()) != set(one.shapes):
+        raise InputError(
+            f"{function}: matched layers must hold the same weights, got {sorted(one.shapes)} against"
+            f" {sorted(other.shapes)} in {where}.\n{trees}"
+        )
+    for rule in rules_of(one.module, list(one.shapes)):
+        shape = tuple(rule.to_linen(np.empty(one.shapes[rule.torch], bool)).shape)
+        if shape != other.shapes[rule.linen]:
+            raise InputError(
+                f"{function}: {rule.linen} must have shape {shape}, that of torch's {rule.torch} in linen's layout,"
+                f" got {other.shapes[rule.linen]} in {where}.\n{trees}"
+            )
+
+
+def _side_by_side(left: list[TorchLayer], right: list[LinenLayer]) -> str:
+    rows = list(zip_longest([str(layer) for layer in left], [str(layer) for layer in right], fillvalue="-"))
+    width = max((len(row[0]) for row in rows), default=5)
+    return "\n".join([f"  {'torch':<{width}} | linen", *(f"  {one:<{width}} | {other}" for one, other in rows)])

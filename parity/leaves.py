@@ -1,0 +1,125 @@
+"""One array of one side held against the other's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity.arrays import Value, rounded
+from parity.diagnose import diagnose
+from parity.report import Leaf, Place
+from parity.tolerance import allowance
+
+__all__ = ["Sides", "compare_leaf"]
+
+_WITHOUT_X64 = {"int64": "int32", "uint64": "uint32"}  # JAX's integers below float64
+
+
+@dataclass(frozen=True)
+class Sides:
+    """One leaf as each side has it.
+
+    Attributes:
+        left: torch's, or eager JAX's.
+        right: JAX's.
+        truth: the float64 value below float64; None where the sides are held against each other.
+        names: what to call left and right.
+        missing: whether the left side has no gradient at all (zeros stand in for it).
+    """
+
+    left: Value
+    right: Value
+    truth: Value | None = None
+    names: tuple[str, str] = ("torch", "jax")
+    missing: bool = False
+
+
+def compare_leaf(quantity: str, path: str, dtype: str, sides: Sides, entering: float) -> Leaf:
+    """Hold one leaf against the other, or both against the float64 truth.
+
+    Args:
+        quantity: "output", "gradient" or "jit".
+        path: of the leaf.
+        dtype: under test.
+        sides: the values.
+        entering: the largest magnitude among what the leaf is computed from.
+    """
+    left, right = sides.left.data, sides.right.data
+    facts = {"quantity": quantity, "path": path, "dtype": dtype, "shape": left.shape, "sides": sides.names}
+    if left.shape != right.shape:
+        problem = f"shapes differ: {sides.names[0]} {list(left.shape)} | {sides.names[1]} {list(right.shape)}"
+        hint = diagnose(left, right, 0.0)
+        return Leaf(**facts, error=np.inf, limit=0.0, reason="", size=left.size, problem=problem, diagnosis=hint)
+    truth = None if sides.truth is None or not sides.left.inexact else sides.truth.data
+    error = _error(left, right, truth, dtype)
+    allowed = allowance(dtype, max(entering, _largest(left if truth is None else truth)))
+    limit, reason = (allowed.limit, allowed.reason) if sides.left.inexact else (0.0, "integers are exact")
+    wrong = error > limit
+    problem = _problem(sides, dtype, error)
+    explained = diagnose(left, right, limit) if wrong.any() else ""
+    return Leaf(
+        **facts,
+        error=float(error.max(initial=0.0)),
+        limit=limit,
+        reason=reason,
+        mismatched=int(wrong.sum()),
+        size=left.size,
+        problem=problem,
+        absolute=_worst(left, right, truth, error) if wrong.any() else None,
+        relative=_worst(left, right, truth, _relative(error, left, right)) if wrong.any() else None,
+        diagnosis=explained,
+    )
+
+
+def _error(left: np.ndarray, right: np.ndarray, truth: np.ndarray | None, dtype: str) -> np.ndarray:
+    """Absolute error, element by element; infinite where one value is not finite and the other is not the same."""
+    if truth is None:
+        return _distance(left, right)
+    in_range = rounded(truth, dtype)  # what overflows by its size alone is infinite on every side
+    return np.maximum(_distance(left, np.where(np.isfinite(in_range), truth, in_range)),
+                      _distance(right, np.where(np.isfinite(in_range), truth, in_range)))  # fmt: skip
+
+
+def _distance(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    if left.dtype.kind not in "fc" and right.dtype.kind not in "fc":
+        return np.where(left == right, 0.0, np.maximum(np.abs(left.astype(float) - right.astype(float)), 1.0))
+    finite = np.isfinite(left) & np.isfinite(right)
+    same = (np.isnan(left) & np.isnan(right)) | (left == right)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(same, 0.0, np.where(finite, np.abs(left - right), np.inf))
+
+
+def _relative(error: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        relative = error / np.maximum(np.abs(left), np.abs(right))
+    return np.where(error == 0, 0.0, np.nan_to_num(relative, nan=np.inf))
+
+
+def _largest(data: np.ndarray) -> float:
+    if data.dtype.kind not in "fc":
+        return 0.0
+    return float(np.abs(data[np.isfinite(data)]).max(initial=0.0))
+
+
+def _worst(left: np.ndarray, right: np.ndarray, truth: np.ndarray | None, gap: np.ndarray) -> Place:
+    where = tuple(int(i) for i in np.unravel_index(gap.argmax(), gap.shape))
+    exact = None if truth is None else truth[where].item()
+    return Place(where, left[where].item(), right[where].item(), exact, float(gap[where]))
+
+
+def _problem(sides: Sides, dtype: str, error: np.ndarray) -> str:
+    """What no allowance covers, in words."""
+    left, right = sides.left, sides.right
+    expected = left.dtype if dtype == "float64" else _WITHOUT_X64.get(left.dtype, left.dtype)
+    if expected != right.dtype and not ("python" in (expected, right.dtype) and left.inexact == right.inexact):
+        return f"dtypes differ: {sides.names[0]} {left.dtype} | {sides.names[1]} {right.dtype}"
+    if sides.missing and np.any(right.data != 0):
+        return f"{sides.names[0]} has no gradient here: its output does not depend on this input, or was detached"
+    if not left.inexact or not np.isinf(error).any():
+        return ""
+    finite = [int(np.isfinite(side.data).sum()) for side in (left, right)]
+    if finite[0] == finite[1]:
+        return "not finite on both sides where the float64 truth is, or in different ways"
+    fewer = sides.names[0] if finite[0] < finite[1] else sides.names[1]
+    return f"not finite on one side only: {fewer} has {abs(finite[0] - finite[1])} more NaN or infinite elements"

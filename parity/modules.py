@@ -1,0 +1,91 @@
+"""`compare_modules`: a torch module and its port to linen, with the same weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Unpack
+
+from parity.arrays import as_value
+from parity.bridge import Link, links, to_linen
+from parity.compare import Comparison
+from parity.errors import InputError
+from parity.inputs import Inputs
+from parity.layers import mode_flags
+from parity.report import Report
+from parity.settings import Options, Settings
+from parity.trees import map_leaves
+from parity.vjp import JaxSide, TorchSide
+
+__all__ = ["compare_modules", "is_module"]
+
+
+def is_module(side: Any) -> bool:
+    """Whether this is an ``nn.Module`` of torch or a linen module."""
+    roots = ("torch.nn.modules.module", "flax.linen.module")
+    return any(base.__module__ == root and base.__name__ == "Module" for base in type(side).__mro__ for root in roots)
+
+
+def compare_modules(
+    torch_module: Any, linen_module: Any, inputs: Any, *, train: bool = False, **options: Unpack[Options]
+) -> Report:
+    """Compare a torch module with its port to linen: outputs, and the gradient of every weight and float input.
+
+    The torch module's weights are carried across (`parity.to_linen`), so nothing has to be loaded first; both modules
+    are left as they were. Gradients of weights are reported in linen's layout, at linen's paths.
+
+    Args:
+        torch_module: an ``nn.Module``.
+        linen_module: a ``flax.linen.Module``, not bound.
+        inputs: a tuple of positional arguments or a dict of keywords, as for `parity.compare`.
+        train: the mode of both: ``torch_module.train()``, and ``train=True`` or ``deterministic=False`` where the
+            linen module's ``__call__`` takes it.
+        **options: see `parity.Options`.
+
+    Returns:
+        The report.
+
+    Raises:
+        InputError: if the weights do not match, or the comparison cannot be made.
+    """
+    settings = Settings.of("compare_modules", options)
+    for argument, side in (("torch_module", torch_module), ("linen_module", linen_module)):
+        if not is_module(side):
+            raise InputError(f"compare_modules: {argument} must be a module, got {type(side).__name__}.")
+    named = Inputs.of("compare_modules", inputs, (torch_module.forward, linen_module.__call__), settings)
+    arguments = named.tree if named.keywords else tuple(named.tree.values())
+    pairs = links(torch_module, linen_module, arguments)
+    weights = map_leaves(lambda _, leaf: as_value(leaf).data, to_linen(torch_module, linen_module, arguments))
+    named = Inputs({**weights, **named.tree}, named.keywords)
+    settings = replace(settings, name=settings.name or type(linen_module).__name__)
+    sides = f"{type(torch_module).__name__}, {type(linen_module).__name__}"
+    call = f"parity.compare_modules({sides}, inputs, train={train}, seed={settings.seed})"
+    torch_side = TorchSide(_torch_function(torch_module, pairs, train))
+    jax_side = JaxSide(_linen_function(linen_module, mode_flags(linen_module, train, arguments)), settings.jit)
+    return Comparison(torch_side, jax_side, named, settings, call).report()
+
+
+def _torch_function(module: Any, pairs: list[Link], train: bool) -> Callable:
+    """The module as a function of linen's weights, so that its gradients arrive in linen's layout."""
+    replica = copy.deepcopy(module).train(train)
+
+    def function(params: Any, *args: Any, **kwargs: Any) -> Any:
+        import torch
+
+        state = {}
+        for link in pairs:
+            leaf = params
+            for key in link.linen[1:]:
+                leaf = leaf[key]
+            state[link.torch] = link.rule.to_torch(leaf)
+        return torch.func.functional_call(replica, state, args, kwargs)
+
+    return function
+
+
+def _linen_function(module: Any, flags: dict[str, bool]) -> Callable:
+    def function(params: Any, *args: Any, **kwargs: Any) -> Any:
+        return module.apply({"params": params}, *args, **kwargs, **flags)
+
+    return function

@@ -1,0 +1,155 @@
+"""What a comparison found: one `Leaf` for every array compared, one `Report` for the whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from parity import message
+
+__all__ = ["Leaf", "Place", "Report"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One element, as both sides and the truth have it.
+
+    Attributes:
+        index: where it stands in the leaf.
+        left: the first side's value (torch; "eager" where JAX is held against itself).
+        right: the second side's value (JAX; "jit").
+        truth: the float64 value below float64; None at float64, where the sides are held against each other.
+        gap: how far it is off, in the unit of the list it stands in: absolute or relative.
+    """
+
+    index: tuple[int, ...]
+    left: Any
+    right: Any
+    truth: Any
+    gap: float
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One array, compared at one dtype.
+
+    Attributes:
+        quantity: "output", "gradient" or "jit".
+        path: "output/loss", "grad/x".
+        dtype: under test.
+        shape: of the torch side.
+        error: the largest absolute error, in the leaf's units.
+        limit: the allowance it is held against.
+        reason: where the allowance comes from.
+        mismatched: how many elements are off by more.
+        size: how many there are.
+        sides: what the two sides are called.
+        problem: a difference that no allowance covers (shape, dtype, a NaN on one side), in words; "" without one.
+        absolute: the element with the largest absolute error.
+        relative: the element with the largest relative error.
+        diagnosis: the mistake that explains the whole gap; "" where none does.
+    """
+
+    quantity: str
+    path: str
+    dtype: str
+    shape: tuple[int, ...]
+    error: float
+    limit: float
+    reason: str
+    mismatched: int = 0
+    size: int = 0
+    sides: tuple[str, str] = ("torch", "jax")
+    problem: str = ""
+    absolute: Place | None = None
+    relative: Place | None = None
+    diagnosis: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether rounding explains the error."""
+        return not self.problem and not self.mismatched
+
+    @property
+    def ratio(self) -> float:
+        """Error over allowance: up to 1 where all is well, infinite for what no allowance covers."""
+        if self.problem:
+            return float("inf")
+        if self.error == 0:
+            return 0.0
+        return self.error / self.limit if self.limit else float("inf")
+
+
+@dataclass(frozen=True)
+class Report:
+    """One comparison.
+
+    Attributes:
+        name: of the comparison.
+        leaves: every array compared, in the order compared.
+        seed: of the random cotangent.
+        versions: of the libraries that ran.
+        notes: what was left out, and why.
+        rerun: the line that runs this comparison again.
+    """
+
+    name: str
+    leaves: tuple[Leaf, ...]
+    seed: int
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    rerun: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every leaf is."""
+        return all(leaf.ok for leaf in self.leaves)
+
+    @property
+    def failures(self) -> tuple[Leaf, ...]:
+        """The leaves that differ."""
+        return tuple(leaf for leaf in self.leaves if not leaf.ok)
+
+    @property
+    def worst(self) -> Leaf:
+        """The leaf with the largest error over allowance."""
+        return max(self.leaves, key=lambda leaf: leaf.ratio)
+
+    @property
+    def diagnosis(self) -> str | None:
+        """The likeliest mistake, named only where it explains the whole gap of a leaf; the first such leaf's."""
+        return next((f"{leaf.path}: {leaf.diagnosis}" for leaf in self.failures if leaf.diagnosis), None)
+
+    def leaf(self, path: str, dtype: str = "float64", quantity: str | None = None) -> Leaf:
+        """The leaf at ``path`` and ``dtype``; ``quantity`` tells "output" from "jit".
+
+        Raises:
+            KeyError: if it was not compared.
+        """
+        for leaf in self.leaves:
+            if (leaf.path, leaf.dtype) == (path, dtype) and quantity in (None, leaf.quantity):
+                return leaf
+        known = sorted({f"{leaf.path} at {leaf.dtype}" for leaf in self.leaves})
+        raise KeyError(f"leaf: path must be one that was compared, got {path} at {dtype}; compared: {', '.join(known)}")
+
+    def to_json(self) -> str:
+        """The whole report as a JSON object; an infinite ratio is the string "inf"."""
+        leaves = [{**asdict(leaf), "ok": leaf.ok, "ratio": leaf.ratio} for leaf in self.leaves]
+        document = {
+            "name": self.name,
+            "ok": self.ok,
+            "seed": self.seed,
+            "versions": self.versions,
+            "notes": self.notes,
+            "rerun": self.rerun,
+            "diagnosis": self.diagnosis,
+            "leaves": leaves,
+        }
+        return json.dumps(message.jsonable(document), indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        return message.report_text(self)
+
+    def _repr_html_(self) -> str:
+        return message.report_html(self)

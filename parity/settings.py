@@ -1,0 +1,64 @@
+"""The options that every comparison takes, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from parity.arrays import ROUNDOFF
+from parity.errors import InputError
+
+__all__ = ["Options", "Settings"]
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of ``compare`` and its relatives.
+
+    Attributes:
+        dtypes: dtypes under test, of "float64", "float32", "bfloat16", "float16". float64 proves that both sides
+            compute the same function; the others show that only rounding is lost on the way down.
+        seed: of the random cotangent under which gradients are pulled back.
+        name: what the report is called; the JAX function's name by default.
+        gradients: compare the gradient of every float input and parameter too.
+        jit: compile the JAX side, and hold it against itself run eagerly.
+        edge_cases: admit NaN, infinities and empty arrays among the inputs. Refused otherwise: NaN agrees with NaN,
+            and an empty array with anything.
+    """
+
+    dtypes: Sequence[str]
+    seed: int
+    name: str
+    gradients: bool
+    jit: bool
+    edge_cases: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Options with every default written out; the fields are those of `Options`."""
+
+    dtypes: Sequence[str] = ("float64", "float32")
+    seed: int = 0
+    name: str = ""
+    gradients: bool = True
+    jit: bool = True
+    edge_cases: bool = False
+
+    @classmethod
+    def of(cls, function: str, options: Any) -> Settings:
+        """Check the options that ``function`` was given.
+
+        Raises:
+            InputError: on an option or a dtype that does not exist.
+        """
+        unknown = sorted(set(options) - set(Options.__annotations__))
+        if unknown:
+            raise InputError(f"{function}: options must be of {', '.join(Options.__annotations__)}, got {unknown[0]}.")
+        settings = cls(**options)
+        if isinstance(settings.dtypes, str) or not settings.dtypes or set(settings.dtypes) - set(ROUNDOFF):
+            raise InputError(
+                f"{function}: dtypes must be a tuple of {', '.join(ROUNDOFF)}, got {settings.dtypes!r}."
+                ' Name them as strings: dtypes=("float64", "float32").'
+            )
+        return settings

@@ -1,0 +1,202 @@
+"""Outputs and gradients of one side, as NumPy values by path.
+
+Gradients are vector-Jacobian products with a given cotangent for each output. Complex ones follow torch's convention
+(the conjugate of JAX's), so that equal numbers mean equal programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from parity.arrays import Value, as_value, is_float_array
+from parity.errors import InputError
+from parity.inputs import Inputs
+from parity.trees import flatten
+
+__all__ = ["Cotangents", "JaxSide", "Run", "TorchSide"]
+
+Cotangents = Callable[..., np.ndarray]
+"""(path, shape, imaginary=) to the cotangent of that output."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one side computed at one dtype.
+
+    Attributes:
+        outputs: by path, "output" alone for a single array.
+        gradients: by path of the input, "grad/x".
+        disconnected: gradients that do not exist in torch's graph; they stand among ``gradients`` as zeros.
+    """
+
+    outputs: dict[str, Value]
+    gradients: dict[str, Value] = field(default_factory=dict)
+    disconnected: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class TorchSide:
+    """A function of tensors."""
+
+    function: Callable
+
+    def paths(self, inputs: Inputs, dtype: str, names: bool) -> frozenset[str]:
+        """Where the outputs stand."""
+        return frozenset(self.run(inputs, dtype, names).outputs)
+
+    def run(self, inputs: Inputs, dtype: str, names: bool, cotangents: Cotangents | None = None) -> Run:
+        """Outputs, and gradients unless ``cotangents`` is None, at ``dtype``."""
+        import torch
+
+        with _torch_scope(dtype):
+            leaves = {path: _tensor(array, dtype) for path, array in inputs.arrays().items()}
+            floats = {path: leaf for path, leaf in leaves.items() if is_float_array(inputs.arrays()[path])}
+            if cotangents is not None:
+                for leaf in floats.values():
+                    leaf.requires_grad_()
+            # Clones, so that code which writes into its argument does not hit a leaf of the graph.
+            arguments = {path: leaf.clone() for path, leaf in leaves.items()}
+            outputs = flatten(inputs.call(self.function, arguments), "output", names=names)
+            values = {path: as_value(leaf) for path, leaf in outputs.items()}
+            if cotangents is None:
+                return Run(values)
+            heads = {p: out for p, out in outputs.items() if isinstance(out, torch.Tensor) and out.requires_grad}
+            gradients = _torch_pullback(heads, floats, cotangents)
+        zeros = {path: torch.zeros_like(leaf) for path, leaf in floats.items()}
+        missing = frozenset(f"grad/{path}" for path, gradient in gradients.items() if gradient is None)
+        found = {f"grad/{p}": as_value(zeros[p] if g is None else g) for p, g in gradients.items()}
+        return Run(values, found, missing)
+
+
+def _tensor(array: np.ndarray, dtype: str) -> Any:
+    import torch
+
+    if array.dtype.kind == "f":
+        return torch.tensor(array, dtype=getattr(torch, dtype))
+    if array.dtype.kind == "c":
+        return torch.tensor(array, dtype=torch.complex128 if dtype == "float64" else torch.complex64)
+    return torch.tensor(array)
+
+
+def _torch_pullback(heads: dict, floats: dict, cotangents: Cotangents) -> dict[str, Any]:
+    import torch
+
+    if not heads or not floats:
+        return dict.fromkeys(floats)
+    vectors = []
+    for path, head in heads.items():
+        vector = torch.tensor(cotangents(path, tuple(head.shape), imaginary=head.is_complex()))
+        vectors.append(vector.to(head))
+    found = torch.autograd.grad(list(heads.values()), list(floats.values()), vectors, allow_unused=True)
+    return dict(zip(floats, found, strict=True))
+
+
+@contextmanager
+def _torch_scope(dtype: str) -> Iterator[None]:
+    """float64 as the default where it is under test, gradients on; all as it was at the end."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64 if dtype == "float64" else torch.float32)
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@dataclass(frozen=True)
+class JaxSide:
+    """A function of JAX arrays, compiled unless ``jit`` is false; a program compiled once serves every later run."""
+
+    function: Callable
+    jit: bool = True
+    _compiled: dict[Any, Callable] = field(default_factory=dict, compare=False)
+
+    def paths(self, inputs: Inputs, dtype: str, names: bool) -> frozenset[str]:
+        """Where the outputs stand; traced, not run, where it can be compiled."""
+        import jax
+
+        if not self.jit:
+            return frozenset(self.run(inputs, dtype, names).outputs)
+        with _jax_scope(dtype):
+            program = partial(_jax_program, self.function, inputs, names, None)
+            return frozenset(jax.eval_shape(program, *_jax_arrays(inputs, dtype))[0])
+
+    def run(self, inputs: Inputs, dtype: str, names: bool, cotangents: Cotangents | None = None) -> Run:
+        """Outputs, and gradients unless ``cotangents`` is None, at ``dtype``."""
+        import jax
+
+        with _jax_scope(dtype):
+            # The program depends on the inputs' containers and Python values only, and those are one comparison's.
+            program = partial(_jax_program, self.function, inputs, names, cotangents)
+            if self.jit:
+                program = self._compiled.setdefault((names, cotangents), jax.jit(program))
+            outputs, gradients = program(*_jax_arrays(inputs, dtype))
+            return Run(
+                {path: as_value(leaf) for path, leaf in outputs.items()},
+                {f"grad/{path}": as_value(leaf.conj()) for path, leaf in gradients.items()},
+            )
+
+
+def _jax_arrays(inputs: Inputs, dtype: str) -> tuple[dict, dict]:
+    """The float arrays, which are differentiated, and the others."""
+    arrays = {path: _jax_array(array, dtype) for path, array in inputs.arrays().items()}
+    floats = {path: arrays.pop(path) for path, array in inputs.arrays().items() if is_float_array(array)}
+    return floats, arrays
+
+
+def _jax_array(array: np.ndarray, dtype: str) -> Any:
+    import jax.numpy as jnp
+
+    if array.dtype.kind == "f":
+        return jnp.asarray(array, dtype)
+    if array.dtype.kind == "c":
+        return jnp.asarray(array, "complex128" if dtype == "float64" else "complex64")
+    return jnp.asarray(array)
+
+
+def _jax_program(
+    function: Callable, inputs: Inputs, names: bool, cotangents: Cotangents | None, floats: dict, others: dict
+) -> tuple[dict, dict]:
+    """Outputs by path and, under ``cotangents``, gradients by path; pure, so that it can be compiled whole."""
+    import jax
+    import jax.numpy as jnp
+
+    def forward(floats: dict) -> tuple[dict, dict]:
+        leaves = flatten(inputs.call(function, {**floats, **others}), "output", names=names)
+        _check_leaves(leaves)
+        arrays = {path: leaf for path, leaf in leaves.items() if hasattr(leaf, "dtype")}
+        heads = {path: leaf for path, leaf in arrays.items() if jnp.issubdtype(leaf.dtype, jnp.inexact)}
+        return heads, {path: leaf for path, leaf in leaves.items() if path not in heads}
+
+    if cotangents is None or not floats:
+        heads, rest = forward(floats)
+        return {**heads, **rest}, {}
+    heads, pullback, rest = jax.vjp(forward, floats, has_aux=True)
+    vectors = {}
+    for path, head in heads.items():
+        vector = cotangents(path, head.shape, imaginary=jnp.iscomplexobj(head))
+        vectors[path] = jnp.asarray(vector.conj(), head.dtype)
+    return {**heads, **rest}, pullback(vectors)[0]
+
+
+def _check_leaves(leaves: dict[str, Any]) -> None:
+    for path, leaf in leaves.items():
+        if not hasattr(leaf, "dtype") and not isinstance(leaf, (bool, int, float, complex)):
+            raise InputError(f"compare: jax_fn must return arrays or numbers, got {type(leaf).__name__} at {path}.")
+
+
+@contextmanager
+def _jax_scope(dtype: str) -> Iterator[None]:
+    """64-bit types exactly where float64 is under test, float32 products in full; all as it was at the end."""
+    import jax
+
+    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
+        yield
