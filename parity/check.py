@@ -65,6 +65,7 @@ def assert_equivalent(torch_side: Any, jax_side: Any, inputs: Any, **options: Un
         MismatchError: if any leaf differs; an AssertionError whose text is the report.
         InputError: if the comparison cannot be made.
     """
+    __tracebackhide__ = True  # pytest then points at the test's own line
     report = case(torch_side, jax_side, inputs, **options).run()
     if not report.ok:
         raise MismatchError(report)

@@ -112,7 +112,7 @@ def _facts(leaf: Leaf) -> list[tuple[str, str]]:
 def _place(place: Place, dtype: str, left: str, right: str) -> str:
     text = f"{place.gap:.2e} at {list(place.index)}: "
     text += f"{left} {digits(place.left, dtype)} | {right} {digits(place.right, dtype)}"
-    return text if place.truth is None else f"{text} | float64 truth {digits(place.truth, 'float64')}"
+    return text if place.truth is None else f"{text} | jax at float64 {digits(place.truth, 'float64')}"
 
 
 def report_html(report: Report) -> str:

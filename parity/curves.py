@@ -1,0 +1,123 @@
+"""A training run for the eye: one table, and one picture of both losses and the gap between them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from parity.digits import LAYERS
+from parity.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from rich.table import Table
+
+    from parity.train import TrainingRun
+
+__all__ = ["table", "summary", "check_writable", "draw"]
+
+# A small marker on a large one, and a dashed line on a full one: equal curves both stay visible.
+STYLES = (
+    {"color": "#d1495b", "linestyle": "-", "linewidth": 3, "marker": "o", "markersize": 8},
+    {"color": "#1d3557", "linestyle": "--", "linewidth": 1.2, "marker": "s", "markersize": 3},
+)
+
+
+def table(run: TrainingRun) -> Table:
+    """One row an epoch: every side's loss and test accuracy, and the gap between the losses."""
+    from rich.table import Table
+
+    gap = run.gap
+    shown = Table(title=title(run))
+    shown.add_column("epoch", justify="right")
+    for heading in ("loss", "accuracy"):
+        for name in run.histories:
+            shown.add_column(f"{heading} {name}", justify="right")
+    if gap is not None:
+        shown.add_column("gap", justify="right")
+    for index in range(run.settings.epochs):
+        losses = [f"{history.loss[index]:.6f}" for history in run.histories.values()]
+        accuracies = [f"{history.accuracy[index]:.4f}" for history in run.histories.values()]
+        gaps = [] if gap is None else [f"{gap[index]:.2e}"]
+        shown.add_row(str(index + 1), *losses, *accuracies, *gaps)
+    return shown
+
+
+def summary(run: TrainingRun) -> str:
+    """What the table says, in a sentence or two."""
+    accuracies = ", ".join(f"{name} {history.accuracy[-1]:.4f}" for name, history in run.histories.items())
+    lines = [f"Test accuracy on {run.examples[1]} held-back images: {accuracies}."]
+    if (gap := run.gap) is not None:
+        lines.append(f"Largest gap between the losses: {gap.max():.2e}, in epoch {gap.argmax() + 1}.")
+    if run.picture:
+        lines.append(f"Curves: {run.picture}")
+    return "\n".join(lines)
+
+
+def title(run: TrainingRun) -> str:
+    """What was trained, how, and by which versions."""
+    settings = run.settings
+    layers = "-".join(str(size) for size in LAYERS)
+    sides = ", ".join(f"{name} {run.versions.get(name, '')}".strip() for name in run.histories)
+    adam = f"Adam {settings.learning_rate:g}, batches of {settings.batch_size}, seed {settings.seed}"
+    return f"{settings.data}, {layers}, {adam}\n{sides}"
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a place that cannot take a file, or a machine that cannot draw one.
+
+    Raises:
+        InputError: if the folder is missing or closed, or matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"train: out must be left out, got {str(path)!r} without matplotlib."
+            " Install it with: pip install 'torch-jax-parity[study]'"
+        ) from error
+    try:
+        # The one test that holds for every user and file system: to write.
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise InputError(
+            f"train: out must be in a folder that can be written, got {str(path)!r} ({error.strerror})."
+        ) from error
+
+
+def draw(run: TrainingRun, path: Path) -> None:
+    """Draw both losses above and, where there are two, the gap below on a log axis; the file appears whole or not."""
+    from matplotlib.figure import Figure
+
+    gap = run.gap
+    epochs = np.arange(1, run.settings.epochs + 1)
+    figure = Figure(figsize=(7, 6 if gap is not None else 4), layout="constrained")
+    axes = figure.subplots(1 if gap is None else 2, sharex=True, squeeze=False)[:, 0]
+    axes[0].set_title(title(run), fontsize=10)
+    for style, (name, history) in zip(STYLES * len(run.histories), run.histories.items(), strict=False):
+        axes[0].plot(epochs, history.loss, label=f"{name}, test accuracy {history.accuracy[-1]:.4f}", **style)
+    axes[0].set_ylabel("mean training loss (nats)")
+    if gap is not None:
+        draw_gap(axes[1], epochs, gap, np.mean([history.loss for history in run.histories.values()], axis=0))
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        axis.legend()
+    axes[-1].set_xlabel("epoch")
+    axes[-1].xaxis.get_major_locator().set_params(integer=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        figure.savefig(unfinished, format="png", dpi=150)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def draw_gap(axis: Axes, epochs: np.ndarray, gap: np.ndarray, loss: np.ndarray) -> None:
+    """The gap beside what float32 can resolve at all."""
+    # A gap of exactly 0 has no place on a log axis and is left out.
+    axis.semilogy(epochs, np.where(gap > 0, gap, np.nan), color="#2a9d8f", marker="o", label="gap between the losses")
+    axis.semilogy(epochs, loss * 2.0**-24, color="gray", linestyle=":", label="float32 rounding of one loss")
+    axis.set_ylabel("gap (nats)")
