@@ -11,6 +11,7 @@ from typing import Any, Unpack
 
 from parity import message
 from parity.errors import InputError
+from parity.expect import Simulation
 from parity.inputs import Inputs, cotangent
 from parity.leaves import Sides, compare_leaf
 from parity.report import Leaf, Report
@@ -72,6 +73,16 @@ def name_of(*sides: Any) -> str:
 
 
 @dataclass(frozen=True)
+class _Runs:
+    """Both sides at one dtype, the float64 run they are held against, and the noise that rounding would make."""
+
+    left: Run
+    right: Run
+    truth: Run
+    simulation: Simulation
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Two sides, their inputs, how to hold them against each other, and the call that does so again."""
 
@@ -92,14 +103,14 @@ class Comparison:
         draw = partial(cotangent, self.settings.seed) if self.settings.gradients else None
         leaves, notes = [], []
         for dtype in dtypes:
-            left, right, truth = self._runs(dtype, names, draw)
-            leaves += self._outputs(dtype, left, right, truth)
+            runs = self._runs(dtype, names, draw)
+            leaves += self._outputs(dtype, runs)
             if self.settings.jit and dtype == ("float64" if "float64" in dtypes else dtypes[0]):
-                leaves += self._jit_against_eager(dtype, names, right, truth)
-            if any(left.outputs[p].data.shape != right.outputs[p].data.shape for p in left.outputs):
+                leaves += self._jit_against_eager(dtype, names, runs)
+            if any(runs.left.outputs[p].data.shape != runs.right.outputs[p].data.shape for p in runs.left.outputs):
                 notes.append(f"{dtype}: gradients are not compared, since the outputs differ in shape")
             else:
-                leaves += self._gradients(dtype, left, right, truth)
+                leaves += self._gradients(dtype, runs)
         if not any(leaf.size for leaf in leaves) and not self.settings.edge_cases:
             raise InputError(
                 "compare: outputs must hold at least one element, got only empty ones."
@@ -125,31 +136,32 @@ class Comparison:
             " Return the same nesting of tuples or the same dict keys on both sides."
         )
 
-    def _runs(self, dtype: str, names: bool, draw: Any) -> tuple[Run, Run, Run | None]:
+    def _runs(self, dtype: str, names: bool, draw: Any) -> _Runs:
         inputs = self.inputs.at(dtype)
         left, right = (_attempt(side, "run", inputs, dtype, names, draw) for side in self._sides)
-        truth = None if dtype == "float64" else _attempt(self.jax, "run", inputs, "float64", names, draw)
-        return left, right, truth
+        truth = right if dtype == "float64" else _attempt(self.jax, "run", inputs, "float64", names, draw)
+        return _Runs(left, right, truth, Simulation(self.jax, inputs, dtype, names, draw, truth))
 
-    def _outputs(self, dtype: str, left: Run, right: Run, truth: Run | None) -> Iterator[Leaf]:
-        for path, value in left.outputs.items():
-            exact = None if truth is None else truth.outputs[path]
-            sides = Sides(value, right.outputs[path], exact)
-            yield compare_leaf("output", path, dtype, sides, self.inputs.magnitude)
+    def _outputs(self, dtype: str, runs: _Runs) -> Iterator[Leaf]:
+        for path, value in runs.left.outputs.items():
+            truth = None if dtype == "float64" else runs.truth.outputs[path]
+            sides = Sides(value, runs.right.outputs[path], truth, simulate=partial(runs.simulation.noise, path))
+            yield compare_leaf("output", path, dtype, sides)
 
-    def _gradients(self, dtype: str, left: Run, right: Run, truth: Run | None) -> Iterator[Leaf]:
-        entering = max(self.inputs.magnitude, 1.0)  # a standard normal cotangent enters too
-        for path, value in left.gradients.items():
-            exact = None if truth is None else truth.gradients[path]
-            sides = Sides(value, right.gradients[path], exact, missing=path in left.disconnected)
-            yield compare_leaf("gradient", path, dtype, sides, entering)
+    def _gradients(self, dtype: str, runs: _Runs) -> Iterator[Leaf]:
+        for path, value in runs.left.gradients.items():
+            truth = None if dtype == "float64" else runs.truth.gradients[path]
+            noise, missing = partial(runs.simulation.noise, path), path in runs.left.disconnected
+            sides = Sides(value, runs.right.gradients[path], truth, missing=missing, simulate=noise)
+            yield compare_leaf("gradient", path, dtype, sides)
 
-    def _jit_against_eager(self, dtype: str, names: bool, compiled: Run, truth: Run | None) -> Iterator[Leaf]:
+    def _jit_against_eager(self, dtype: str, names: bool, runs: _Runs) -> Iterator[Leaf]:
         eager = _attempt(JaxSide(self.jax.function, jit=False), "run", self.inputs.at(dtype), dtype, names)
         for path, value in eager.outputs.items():
-            exact = None if truth is None else truth.outputs[path]
-            sides = Sides(value, compiled.outputs[path], exact, ("eager", "jit"))
-            yield compare_leaf("jit", path, dtype, sides, self.inputs.magnitude)
+            truth = None if dtype == "float64" else runs.truth.outputs[path]
+            noise = partial(runs.simulation.noise, path)
+            sides = Sides(value, runs.right.outputs[path], truth, ("eager", "jit"), simulate=noise)
+            yield compare_leaf("jit", path, dtype, sides)
 
     def _rerun(self) -> str:
         test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]

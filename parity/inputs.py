@@ -59,6 +59,15 @@ class Inputs:
         """The same inputs, floats rounded to ``dtype``: nothing that rounding the inputs does is counted as error."""
         return replace(self, tree=map_leaves(lambda _, x: rounded(x, dtype) if is_float_array(x) else x, self.tree))
 
+    def moved(self, share: float, seed: int) -> Inputs:
+        """The same inputs, every float moved at random by at most ``share`` of itself."""
+        generator = np.random.default_rng(seed)
+
+        def move(_: str, leaf: Any) -> Any:
+            return leaf * (1 + share * generator.uniform(-1, 1, leaf.shape)) if is_float_array(leaf) else leaf
+
+        return replace(self, tree=map_leaves(move, self.tree))
+
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by path; Python values are left out."""
         return {path: leaf for path, leaf in flatten(self.tree).items() if isinstance(leaf, np.ndarray)}
@@ -67,12 +76,6 @@ class Inputs:
         """``function`` of these inputs, with ``arrays`` (of its own framework) in the places of NumPy's."""
         tree = map_leaves(lambda path, leaf: arrays.get(path, leaf), self.tree)
         return function(**tree) if self.keywords else function(*tree.values())
-
-    @property
-    def magnitude(self) -> float:
-        """The largest finite magnitude among the float arrays; 0 without one."""
-        floats = [np.abs(leaf[np.isfinite(leaf)]) for leaf in self.arrays().values() if is_float_array(leaf)]
-        return max((float(leaf.max()) for leaf in floats if leaf.size), default=0.0)
 
 
 def _parameter_names(sides: tuple[Callable, Callable], count: int) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from parity.arrays import Value, rounded
 from parity.diagnose import diagnose
 from parity.report import Leaf, Place
-from parity.tolerance import allowance
+from parity.tolerance import Allowance, Noise, allowance
 
 __all__ = ["Sides", "compare_leaf"]
 
@@ -26,6 +28,7 @@ class Sides:
         truth: the float64 value below float64; None where the sides are held against each other.
         names: what to call left and right.
         missing: whether the left side has no gradient at all (zeros stand in for it).
+        simulate: makes the leaf's rounding noise, should it be needed.
     """
 
     left: Value
@@ -33,9 +36,10 @@ class Sides:
     truth: Value | None = None
     names: tuple[str, str] = ("torch", "jax")
     missing: bool = False
+    simulate: Callable[[], Noise] | None = None
 
 
-def compare_leaf(quantity: str, path: str, dtype: str, sides: Sides, entering: float) -> Leaf:
+def compare_leaf(quantity: str, path: str, dtype: str, sides: Sides) -> Leaf:
     """Hold one leaf against the other, or both against the float64 truth.
 
     Args:
@@ -43,33 +47,38 @@ def compare_leaf(quantity: str, path: str, dtype: str, sides: Sides, entering: f
         path: of the leaf.
         dtype: under test.
         sides: the values.
-        entering: the largest magnitude among what the leaf is computed from.
     """
     left, right = sides.left.data, sides.right.data
-    facts = {"quantity": quantity, "path": path, "dtype": dtype, "shape": left.shape, "sides": sides.names}
+    facts: dict[str, Any] = {"quantity": quantity, "path": path, "dtype": dtype, "shape": left.shape}
+    facts |= {"sides": sides.names, "size": left.size}
     if left.shape != right.shape:
         problem = f"shapes differ: {sides.names[0]} {list(left.shape)} | {sides.names[1]} {list(right.shape)}"
         hint = diagnose(left, right, 0.0)
-        return Leaf(**facts, error=np.inf, limit=0.0, reason="", size=left.size, problem=problem, diagnosis=hint)
+        return Leaf(**facts, error=np.inf, ratio=np.inf, limit=0.0, reason="", problem=problem, diagnosis=hint)
     truth = None if sides.truth is None or not sides.left.inexact else sides.truth.data
     error = _error(left, right, truth, dtype)
-    allowed = allowance(dtype, max(entering, _largest(left if truth is None else truth)))
-    limit, reason = (allowed.limit, allowed.reason) if sides.left.inexact else (0.0, "integers are exact")
-    wrong = error > limit
+    allowed = _allowed(error, left if truth is None else truth, dtype, sides)
+    if allowed.truth is not None:
+        truth, error = allowed.truth, _error(left, right, allowed.truth, dtype)
     problem = _problem(sides, dtype, error)
-    explained = diagnose(left, right, limit) if wrong.any() else ""
+    ratio = np.inf if problem else allowed.ratio(error)
+    facts |= {"error": float(error.max(initial=0.0)), "ratio": ratio, "limit": allowed.largest, "problem": problem}
+    if ratio <= 1 or not error.any():
+        return Leaf(**facts, reason=allowed.reason)
     return Leaf(
         **facts,
-        error=float(error.max(initial=0.0)),
-        limit=limit,
-        reason=reason,
-        mismatched=int(wrong.sum()),
-        size=left.size,
-        problem=problem,
-        absolute=_worst(left, right, truth, error) if wrong.any() else None,
-        relative=_worst(left, right, truth, _relative(error, left, right)) if wrong.any() else None,
-        diagnosis=explained,
+        reason=allowed.reason,
+        mismatched=int((error > allowed.largest).sum()),
+        absolute=_worst(left, right, truth, error),
+        relative=_worst(left, right, truth, _relative(error, left, right)),
+        diagnosis=diagnose(left, right, allowed.largest),
     )
+
+
+def _allowed(error: np.ndarray, truth: np.ndarray, dtype: str, sides: Sides) -> Allowance:
+    if not sides.left.inexact:
+        return Allowance(0.0, 0.0, "integers are exact")
+    return allowance(error, truth, dtype, sides.simulate)
 
 
 def _error(left: np.ndarray, right: np.ndarray, truth: np.ndarray | None, dtype: str) -> np.ndarray:
@@ -94,12 +103,6 @@ def _relative(error: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndar
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         relative = error / np.maximum(np.abs(left), np.abs(right))
     return np.where(error == 0, 0.0, np.nan_to_num(relative, nan=np.inf))
-
-
-def _largest(data: np.ndarray) -> float:
-    if data.dtype.kind not in "fc":
-        return 0.0
-    return float(np.abs(data[np.isfinite(data)]).max(initial=0.0))
 
 
 def _worst(left: np.ndarray, right: np.ndarray, truth: np.ndarray | None, gap: np.ndarray) -> Place:

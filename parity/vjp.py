@@ -19,7 +19,7 @@ from parity.errors import InputError
 from parity.inputs import Inputs
 from parity.trees import flatten
 
-__all__ = ["Cotangents", "JaxSide", "Run", "TorchSide"]
+__all__ = ["Cotangents", "JaxSide", "Run", "TorchSide", "jax_scope"]
 
 Cotangents = Callable[..., np.ndarray]
 """(path, shape, imaginary=) to the cotangent of that output."""
@@ -125,24 +125,34 @@ class JaxSide:
 
         if not self.jit:
             return frozenset(self.run(inputs, dtype, names).outputs)
-        with _jax_scope(dtype):
-            program = partial(_jax_program, self.function, inputs, names, None)
-            return frozenset(jax.eval_shape(program, *_jax_arrays(inputs, dtype))[0])
+        with jax_scope(dtype):
+            return frozenset(jax.eval_shape(self._program(inputs, names, None), *_jax_arrays(inputs, dtype))[0])
 
     def run(self, inputs: Inputs, dtype: str, names: bool, cotangents: Cotangents | None = None) -> Run:
         """Outputs, and gradients unless ``cotangents`` is None, at ``dtype``."""
-        import jax
-
-        with _jax_scope(dtype):
-            # The program depends on the inputs' containers and Python values only, and those are one comparison's.
-            program = partial(_jax_program, self.function, inputs, names, cotangents)
-            if self.jit:
-                program = self._compiled.setdefault((names, cotangents), jax.jit(program))
-            outputs, gradients = program(*_jax_arrays(inputs, dtype))
+        with jax_scope(dtype):
+            outputs, gradients = self._program(inputs, names, cotangents)(*_jax_arrays(inputs, dtype))
             return Run(
                 {path: as_value(leaf) for path, leaf in outputs.items()},
                 {f"grad/{path}": as_value(leaf.conj()) for path, leaf in gradients.items()},
             )
+
+    def trace(self, inputs: Inputs, dtype: str, names: bool, cotangents: Cotangents | None) -> tuple[Any, Any, list]:
+        """The jaxpr at ``dtype``, the tree of its results (outputs, gradients), and its flat arguments in NumPy."""
+        import jax
+
+        with jax_scope(dtype):
+            arguments = _jax_arrays(inputs, dtype)
+            closed, shapes = jax.make_jaxpr(self._program(inputs, names, cotangents), return_shape=True)(*arguments)
+            flat = [as_value(leaf).data for leaf in jax.tree.leaves(arguments)]
+        return closed, jax.tree.structure(shapes), flat
+
+    def _program(self, inputs: Inputs, names: bool, cotangents: Cotangents | None) -> Callable:
+        """Depends on the inputs' containers and Python values only, and those are the same all through a comparison."""
+        import jax
+
+        program = partial(_jax_program, self.function, inputs, names, cotangents)
+        return self._compiled.setdefault((names, cotangents), jax.jit(program)) if self.jit else program
 
 
 def _jax_arrays(inputs: Inputs, dtype: str) -> tuple[dict, dict]:
@@ -194,7 +204,7 @@ def _check_leaves(leaves: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _jax_scope(dtype: str) -> Iterator[None]:
+def jax_scope(dtype: str) -> Iterator[None]:
     """64-bit types exactly where float64 is under test, float32 products in full; all as it was at the end."""
     import jax
 
