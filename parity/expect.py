@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -79,11 +79,17 @@ class Simulation:
     def _simulated(self, runs: int, amplify: float, only: str | None) -> dict[str, np.ndarray]:
         import jax
 
-        from parity.noise import simulated
+        from parity.noise import simulator
 
-        closed, tree, arguments = self.side.trace(self.inputs, self.dtype, self.names, self.cotangents)
+        def make() -> Any:
+            closed, tree = self.side.trace(self.inputs, self.dtype, self.names, self.cotangents)
+            return simulator(closed, runs, amplify, only), tree
+
+        key = (self.dtype, self.names, self.cotangents, runs, amplify, self.inputs.signature)
+        draw, tree = self.side.kept(key, make)
+        arguments = self.side.arguments(self.inputs, self.dtype)
         with jax_scope("float64"):
-            outputs, gradients = jax.tree.unflatten(tree, simulated(closed, arguments, runs, amplify, only))
+            outputs, gradients = jax.tree.unflatten(tree, draw(arguments))
             named = {**outputs, **{f"grad/{path}": leaf.conj() for path, leaf in gradients.items()}}
             return {path: as_value(leaf).data for path, leaf in named.items()}
 
@@ -120,6 +126,9 @@ def expect(fn: Callable, inputs: Any, *, dtype: str = "float32", **options: Any)
         dtype: whose rounding to simulate.
         **options: see `parity.Options`; only ``edge_cases`` matters.
 
+    What is compiled is kept for the next call with the same function and shapes; a function that reads a changing
+    global is frozen by it, as under ``jax.jit``.
+
     Returns:
         Truth and noise by output path. An error within 8 times the largest noise is rounding.
 
@@ -130,8 +139,13 @@ def expect(fn: Callable, inputs: Any, *, dtype: str = "float32", **options: Any)
     """
     settings = Settings.of("expect", {"dtypes": (dtype,), **options})
     named = Inputs.of("expect", inputs, (fn, fn), settings).at(dtype)
-    side = JaxSide(fn)
+    side = _kept_side(fn)
     truth = side.run(named, "float64", True)
     simulation = Simulation(side, named, dtype, True, None, truth)
     values = {path: value.data for path, value in truth.outputs.items()}
     return Expectation(values, {path: simulation.noise(path) for path in values})
+
+
+@lru_cache(maxsize=32)
+def _kept_side(fn: Callable) -> JaxSide:
+    return JaxSide(fn)

@@ -72,6 +72,16 @@ class Inputs:
         """The arrays by path; Python values are left out."""
         return {path: leaf for path, leaf in flatten(self.tree).items() if isinstance(leaf, np.ndarray)}
 
+    @property
+    def signature(self) -> tuple:
+        """What a compiled program depends on: shapes, dtypes and Python values."""
+        leaves = flatten(self.tree).items()
+        shaped = [
+            (path, leaf.shape, leaf.dtype.str) if isinstance(leaf, np.ndarray) else (path, leaf)
+            for path, leaf in leaves
+        ]
+        return (self.keywords, *shaped)
+
     def call(self, function: Callable, arrays: Mapping[str, Any]) -> Any:
         """``function`` of these inputs, with ``arrays`` (of its own framework) in the places of NumPy's."""
         tree = map_leaves(lambda path, leaf: arrays.get(path, leaf), self.tree)

@@ -23,7 +23,7 @@ from jax import lax
 from parity.arrays import ROUNDOFF
 from parity.interpret import Seed, evaluated, is_inexact, mixed, walk, widened
 
-__all__ = ["simulated"]
+__all__ = ["simulator"]
 
 _MOVES = """
     abs argmax argmin broadcast_in_dim ceil clamp complex concatenate conj copy copy_p cummax cummin device_put
@@ -60,20 +60,20 @@ _TERMS: dict[str, Callable[[Any], int]] = {
 """How many terms each element of a sum adds up."""
 
 
-def simulated(closed: Any, arguments: Sequence[Any], runs: int, amplify: float, only: str | None = None) -> list[Any]:
-    """The program in float64, ``runs`` times with another draw of rounding errors, stacked along a leading axis.
+def simulator(closed: Any, runs: int, amplify: float, only: str | None = None) -> Callable[[Sequence[Any]], list[Any]]:
+    """A compiled function: flat arguments to flat results in float64, ``runs`` times with another draw of errors.
 
     Args:
         closed: a jaxpr, traced at the dtype whose rounding is to be simulated.
-        arguments: flat.
-        runs: how many draws.
+        runs: how many draws; they stand along a leading axis of every result.
         amplify: makes a kink within reach of rounding flip in some draw; divide the deviations by it.
         only: simulate this dtype everywhere instead of each equation's own.
     """
-    # A window into a pool costs XLA one operation an equation; drawn in place, a training step took 27 s to compile, not 6.
+    # A window into a pool costs XLA one operation an equation: a training step compiles in 6 s, not in the 27 s that
+    # drawing in place took.
     pools = np.random.default_rng(0).uniform(-math.sqrt(3), math.sqrt(3), size=(runs, _POOL))
-    draw = jax.vmap(lambda pool, flat: _drawn(closed, flat, pool, amplify, only), in_axes=(0, None))
-    return jax.jit(draw)(pools, [widened(argument) for argument in arguments])
+    draw = jax.jit(jax.vmap(lambda pool, flat: _drawn(closed, flat, pool, amplify, only), in_axes=(0, None)))
+    return lambda arguments: draw(pools, [widened(argument) for argument in arguments])
 
 
 def _drawn(closed: Any, arguments: Sequence[Any], pool: Any, amplify: float, only: str | None) -> list[Any]:

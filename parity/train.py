@@ -149,7 +149,7 @@ def check(settings: TrainSettings) -> list[str]:
     known = list(implementations())
     rules = [
         ("data", settings.data in DATA, " or ".join(DATA)),
-        ("impl", settings.impl in ("both", *known), " or ".join(["both", *known])),
+        ("impl", settings.impl in ("both", *known), f"one of {', '.join(['both', *known])}"),
         ("epochs", settings.epochs >= 1, "at least 1"),
         ("seed", settings.seed >= 0, "at least 0"),
         ("batch_size", settings.batch_size >= 1, "at least 1"),

@@ -117,7 +117,7 @@ class JaxSide:
 
     function: Callable
     jit: bool = True
-    _compiled: dict[Any, Callable] = field(default_factory=dict, compare=False)
+    _compiled: dict[Any, Any] = field(default_factory=dict, compare=False)
 
     def paths(self, inputs: Inputs, dtype: str, names: bool) -> frozenset[str]:
         """Where the outputs stand; traced, not run, where it can be compiled."""
@@ -137,22 +137,34 @@ class JaxSide:
                 {f"grad/{path}": as_value(leaf.conj()) for path, leaf in gradients.items()},
             )
 
-    def trace(self, inputs: Inputs, dtype: str, names: bool, cotangents: Cotangents | None) -> tuple[Any, Any, list]:
-        """The jaxpr at ``dtype``, the tree of its results (outputs, gradients), and its flat arguments in NumPy."""
+    def trace(self, inputs: Inputs, dtype: str, names: bool, cotangents: Cotangents | None) -> tuple[Any, Any]:
+        """The jaxpr at ``dtype``, and the tree of its results (outputs, gradients)."""
         import jax
 
         with jax_scope(dtype):
-            arguments = _jax_arrays(inputs, dtype)
-            closed, shapes = jax.make_jaxpr(self._program(inputs, names, cotangents), return_shape=True)(*arguments)
-            flat = [as_value(leaf).data for leaf in jax.tree.leaves(arguments)]
-        return closed, jax.tree.structure(shapes), flat
+            program = self._program(inputs, names, cotangents)
+            closed, shapes = jax.make_jaxpr(program, return_shape=True)(*_jax_arrays(inputs, dtype))
+        return closed, jax.tree.structure(shapes)
+
+    def arguments(self, inputs: Inputs, dtype: str) -> list[np.ndarray]:
+        """What the jaxpr takes, flat."""
+        import jax
+
+        with jax_scope(dtype):
+            return [as_value(leaf).data for leaf in jax.tree.leaves(_jax_arrays(inputs, dtype))]
+
+    def kept(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What ``make`` returned for ``key`` the first time: compiling is most of the cost of a comparison."""
+        if key not in self._compiled:
+            self._compiled[key] = make()
+        return self._compiled[key]
 
     def _program(self, inputs: Inputs, names: bool, cotangents: Cotangents | None) -> Callable:
         """Depends on the inputs' containers and Python values only, and those are the same all through a comparison."""
         import jax
 
         program = partial(_jax_program, self.function, inputs, names, cotangents)
-        return self._compiled.setdefault((names, cotangents), jax.jit(program)) if self.jit else program
+        return self.kept((names, cotangents), lambda: jax.jit(program)) if self.jit else program
 
 
 def _jax_arrays(inputs: Inputs, dtype: str) -> tuple[dict, dict]:
