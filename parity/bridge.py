@@ -62,31 +62,44 @@ def to_linen(torch_module: Any, linen_module: Any, inputs: Any) -> dict[str, Any
     return variables
 
 
-def to_torch(variables: Mapping[str, Any], torch_module: Any) -> dict[str, Any]:
+def to_torch(
+    variables: Mapping[str, Any], torch_module: Any, linen_module: Any = None, inputs: Any = None
+) -> dict[str, Any]:
     """The variables of a linen module as a torch state dict.
+
+    Names and shapes settle which layer is which. Where several layers have one shape and other names than torch's,
+    only the linen module can: it numbers layers as they are made, and ``Dense(4)(Dense(4)(x))`` makes the outer first.
 
     Args:
         variables: of linen, ``{"params": ...}``.
         torch_module: whose names, dtypes and devices the result takes; it is not changed.
+        linen_module: whose variables they are; needed where names and shapes leave a choice.
+        inputs: what both modules are called with; needed with ``linen_module``.
 
     Returns:
         For ``torch_module.load_state_dict``.
 
     Raises:
-        InputError: if the two trees of weights do not match.
+        InputError: if the two trees of weights do not match, or match in more than one way.
     """
-    import torch
-
-    pairs = _matched("to_torch", torch_layers(torch_module), tree_layers(variables), called=False)
+    if linen_module is not None:
+        pairs = links(torch_module, linen_module, inputs)
+    else:
+        pairs = _matched("to_torch", torch_layers(torch_module), tree_layers(variables), called=False)
     state = {name: tensor.clone() for name, tensor in torch_module.state_dict().items()}
     for link in pairs:
         leaf: Any = variables
         for key in link.linen:
             leaf = leaf[key]
-        data = np.array(link.rule.to_torch(np.asarray(leaf)), order="C")
-        wide = torch.from_numpy(data.astype(np.float32) if data.dtype.kind == "V" else data)  # bfloat16, exact
-        state[link.torch] = wide.to(state[link.torch])
+        state[link.torch] = _to_tensor(np.asarray(link.rule.to_torch(np.asarray(leaf)))).to(state[link.torch])
     return state
+
+
+def _to_tensor(array: np.ndarray) -> Any:
+    import torch
+
+    # torch takes no bfloat16 from NumPy; through float32 it is exact.
+    return torch.from_numpy(np.array(array.astype(np.float32) if array.dtype.kind == "V" else array, order="C"))
 
 
 def links(torch_module: Any, linen_module: Any, inputs: Any) -> list[Link]:
@@ -110,18 +123,16 @@ def _to_numpy(tensor: Any) -> np.ndarray:
 def _matched(function: str, left: list[TorchLayer], right: list[LinenLayer], called: bool) -> list[Link]:
     """Pair the layers, then their tensors; ``called`` says that both lists are in the order of the calls."""
     by_name = {_words(layer.path): layer for layer in right}
+    trees = _side_by_side(left, right)
     if {_words(layer.path) for layer in left} == set(by_name):
         pairs = [(layer, by_name[_words(layer.path)]) for layer in left]
-    elif len(left) == len(right) and (called or _ordered(right)):
-        pairs = list(zip(left, right, strict=True))
+    elif len(left) != len(right):
+        raise InputError(f"{function}: both modules must have the same layers, got these.\n{trees}")
     else:
-        raise InputError(
-            f"{function}: both modules must have the same layers, got these.\n{_side_by_side(left, right)}"
-        )
-    found = [link for pair in pairs for link in _tensor_links(*pair)]
+        pairs = list(zip(left, right, strict=True)) if called else _by_shape(function, left, right, trees)
     for one, other in pairs:
-        _check_pair(function, one, other, _side_by_side(left, right))
-    return found
+        _check_pair(function, one, other, trees)
+    return [link for pair in pairs for link in _tensor_links(*pair)]
 
 
 def _words(path: str) -> str:
@@ -129,9 +140,27 @@ def _words(path: str) -> str:
     return re.sub(r"[._/]+", ".", path)
 
 
-def _ordered(layers: list[LinenLayer]) -> bool:
-    """Whether the names themselves tell the order: linen numbers the layers that it names."""
-    return len(layers) == 1 or all(re.search(r"_\d+$", layer.path) for layer in layers)
+def _by_shape(
+    function: str, left: list[TorchLayer], right: list[LinenLayer], trees: str
+) -> list[tuple[TorchLayer, LinenLayer]]:
+    """Pair layers whose weights have the same shapes, if that leaves no choice."""
+    pairs = []
+    for one in left:
+        fitting = [other for other in right if _fitted(one) == other.shapes]
+        if len(fitting) > 1:
+            raise InputError(
+                f"{function}: names or shapes must tell the layers apart, got {len(fitting)} that fit {one.path}:"
+                f" {', '.join(other.path for other in fitting)}. Pass linen_module and inputs, whose calls tell."
+                f"\n{trees}"
+            )
+        pairs.append((one, fitting[0] if fitting else right[left.index(one)]))
+    return pairs
+
+
+def _fitted(layer: TorchLayer) -> dict[str, tuple[int, ...]]:
+    """The shapes of a torch layer's tensors in linen's layout."""
+    rules = rules_of(layer.module, list(layer.shapes))
+    return {rule.linen: tuple(rule.to_linen(np.empty(layer.shapes[rule.torch], bool)).shape) for rule in rules}
 
 
 def _tensor_links(one: TorchLayer, other: LinenLayer) -> Iterator[Link]:
@@ -142,19 +171,18 @@ def _tensor_links(one: TorchLayer, other: LinenLayer) -> Iterator[Link]:
 
 
 def _check_pair(function: str, one: TorchLayer, other: LinenLayer, trees: str) -> None:
-    expected = {rule.linen: rule.torch for rule in rules_of(one.module, list(one.shapes))}
+    expected = _fitted(one)
     where = f"{one.path or 'the module'} ({one.kind}) and {other.path or 'the module'} ({other.kind or 'linen'})"
-    if set(expected) != set(other.shapes) or set(expected.values()) != set(one.shapes):
+    if set(expected) != set(other.shapes) or len(expected) != len(one.shapes):
         raise InputError(
             f"{function}: matched layers must hold the same weights, got {sorted(one.shapes)} against"
             f" {sorted(other.shapes)} in {where}.\n{trees}"
         )
-    for rule in rules_of(one.module, list(one.shapes)):
-        shape = tuple(rule.to_linen(np.empty(one.shapes[rule.torch], bool)).shape)
-        if shape != other.shapes[rule.linen]:
+    for name, shape in expected.items():
+        if shape != other.shapes[name]:
             raise InputError(
-                f"{function}: {rule.linen} must have shape {shape}, that of torch's {rule.torch} in linen's layout,"
-                f" got {other.shapes[rule.linen]} in {where}.\n{trees}"
+                f"{function}: {name} must have shape {shape}, that of torch's in linen's layout,"
+                f" got {other.shapes[name]} in {where}.\n{trees}"
             )
 
 

@@ -55,7 +55,7 @@ def _factor(left: np.ndarray, right: np.ndarray) -> Remedies:
     if left.shape != right.shape or not right.any():
         return
     factor = float(np.real(np.vdot(right, left) / np.vdot(right, right)))
-    if factor == 0:
+    if factor == 0 or math.isclose(factor, 1, rel_tol=1e-9):
         return
     known, cause = _named(factor, left.size)
     yield f"torch == {known} x jax everywhere; {cause}", factor * right
@@ -71,7 +71,7 @@ def _named(factor: float, size: int) -> tuple[str, str]:
     whole = round(max(factor, 1 / factor)) if factor > 0 else 0
     if whole > 1 and math.isclose(max(factor, 1 / factor), whole, rel_tol=1e-6):
         return (str(whole) if factor > 1 else f"1/{whole}"), "look for a sum on one side and a mean on the other"
-    return f"{factor:.6g}", "look for a missing scale"
+    return f"{factor:.10g}", "look for a missing scale"
 
 
 def _offset(left: np.ndarray, right: np.ndarray) -> Remedies:

@@ -70,11 +70,11 @@ class Simulation:
     def _interpreted(self) -> dict[str, Noise]:
         amplify, only = (_AMPLIFY_64, "float64") if self.dtype == "float64" else (AMPLIFY, None)
         runs = self._simulated(RUNS, amplify, only)
-        noise = {path: (run - self._exact[path]) / amplify for path, run in runs.items()}
+        noise = {path: _deviation(run, self._exact[path], amplify) for path, run in runs.items()}
         if not any(_is_shifted(run, ROUNDOFF[self.dtype], self._exact[path]) for path, run in noise.items()):
             return {path: Noise(run) for path, run in noise.items()}
         stated = {path: run[0] for path, run in self._simulated(1, 0.0, None).items()}
-        return {path: Noise((run - stated[path]) / amplify, truth=stated[path]) for path, run in runs.items()}
+        return {path: Noise(_deviation(run, stated[path], amplify), truth=stated[path]) for path, run in runs.items()}
 
     def _simulated(self, runs: int, amplify: float, only: str | None) -> dict[str, np.ndarray]:
         import jax
@@ -104,17 +104,32 @@ class Simulation:
             moved = self.inputs.moved(AMPLIFY * ROUNDOFF[self.dtype], seed)
             run = self.side.run(moved, "float64", self.names, self.cotangents)
             for path, value in {**run.outputs, **run.gradients}.items():
-                runs[path].append((value.data - self._exact[path]) / AMPLIFY)
+                runs[path].append(_deviation(value.data, self._exact[path], AMPLIFY))
         return {path: Noise(np.stack(run), unread) for path, run in runs.items()}
+
+
+def _deviation(run: np.ndarray, truth: np.ndarray, amplify: float) -> np.ndarray:
+    """Errors back at their own size; where the truth is not finite, none.
+
+    Raises:
+        ArithmeticError: if no run is finite where the truth is: then the simulation says nothing.
+    """
+    finite = np.isfinite(truth)
+    with np.errstate(invalid="ignore", over="ignore"):
+        noise = np.where(finite, run - np.where(finite, truth, 0), 0) / amplify
+    if noise.ndim > truth.ndim and not np.isfinite(noise).any(axis=0).all():
+        raise ArithmeticError("its simulated errors are not finite")
+    return noise
 
 
 def _is_shifted(noise: np.ndarray, unit: float, truth: np.ndarray) -> bool:
     """Whether the runs agree with each other but not with the truth: the program is another one in float64."""
     if noise.dtype.kind not in "fc" or not noise.size:
         return False
+    noise = np.where(np.isfinite(noise), noise, 0)
     center = noise.mean(axis=0)
     spread = np.abs(noise - center).max()
-    return bool(np.abs(center).max() > 50 * spread + 50 * unit * np.abs(truth).max(initial=0.0))
+    return bool(np.abs(center).max() > 50 * spread + 50 * unit * np.abs(truth[np.isfinite(truth)]).max(initial=0.0))
 
 
 def expect(fn: Callable, inputs: Any, *, dtype: str = "float32", **options: Any) -> Expectation:

@@ -36,6 +36,7 @@ _EXACT = frozenset(_MOVES.split())
 
 _ROUNDOFF = {**ROUNDOFF, "complex64": ROUNDOFF["float32"], "complex128": ROUNDOFF["float64"]}
 _UNDERFLOW = {"float16": 2.0**-25}  # error of a result below float16's smallest; the others reach far enough down
+_KEEP_INTEGERS = frozenset(["add", "sub", "mul"])  # exact on whole numbers that the dtype can hold
 _INNER_SCALE = {"lgamma": 1.0, "digamma": 1.0}  # terms of this size cancel inside, where the result is small
 _POOL = 2**15  # random numbers a run; longer arrays repeat them
 
@@ -116,6 +117,9 @@ class _Noise:
         """``out`` rounded once. A product, so that infinities stay what they are."""
         draws = self._draws(out, 1) / math.sqrt(3)
         moved = out * (1 + self._unit * draws)
+        if eqn.primitive.name in _KEEP_INTEGERS:  # or an exponent k - 1 would turn a power of a negative base into NaN
+            whole = (out == jnp.round(out)) & (jnp.abs(out) <= 1 / _ROUNDOFF[dtype])
+            moved = jnp.where(whole, out, moved)
         least = _INNER_SCALE.get(eqn.primitive.name, 0.0) * self._unit
         least = max(least, self._unit / _ROUNDOFF[dtype] * _UNDERFLOW.get(dtype, 0.0))
         return moved + jnp.where(out == 0, 0.0, least * draws) if least else moved
