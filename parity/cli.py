@@ -13,7 +13,7 @@ from parity.cli_check import check_command
 from parity.cli_run import report_command, run_command
 from parity.cli_show import show_command
 
-# from parity.cli_train import train_command
+from parity.cli_train import train_command
 from parity.errors import InputError
 
 __all__ = ["app", "main"]
@@ -29,7 +29,7 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("show")(show_command)
 app.command("check")(check_command)
-# app.command("train")(train_command)
+app.command("train")(train_command)
 app.command("report")(report_command)
 
 

@@ -69,6 +69,16 @@ def _show_source(console: Console, files: dict[str, Path], member: str) -> None:
 
 def _blocks(path: Path) -> dict[str, str]:
     """The source by public name, in order; what stands before the first one is under ""."""
+    blocks = _definitions(path)
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        # A topic too long for one file keeps part of itself in a private module and names it here.
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{path.parent.name}._{path.stem}_"):
+            part = _definitions(path.parent / f"{(node.module or '').rpartition('.')[2]}.py")
+            blocks |= {alias.name: part[alias.name] for alias in node.names}
+    return blocks
+
+
+def _definitions(path: Path) -> dict[str, str]:
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
     starts: list[tuple[int, str]] = [(0, "")]

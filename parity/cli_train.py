@@ -12,9 +12,7 @@ import typer
 
 from parity.train import TrainSettings, train
 
-__all__ = ["train_command", "EPILOG"]
-
-EPILOG = "Example: parity train --data digits --impl both --epochs 20 --seed 1 --out curves.png"
+__all__ = ["train_command"]
 
 
 def train_command(
@@ -22,16 +20,14 @@ def train_command(
     impl: Annotated[str, typer.Option(help="Who trains: both, torch or jax.")] = "both",
     epochs: Annotated[int, typer.Option(help="How often each image is seen.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the initial weights and of the batches.")] = 0,
-    batch_size: Annotated[int, typer.Option(help="Images in one step; the last step takes what is left.")] = 64,
     out: Annotated[Path, typer.Option(help="The PNG of the curves, or a folder for it.")] = Path("train-digits.png"),
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Train a digits classifier in PyTorch and in JAX from the same start; show both losses and the gap between them.
 
-    Both sides get the same initial weights and the same batches, drawn once in NumPy. A fifth of the images is held
-    back for the test accuracy.
+    Both sides get the same initial weights and the same batches, drawn once in NumPy. Test images are held back.
 
-    Example: parity train --data digits --impl both --epochs 20 --seed 1 --out curves.png
+    Example: [bold]parity train --data digits --impl both --epochs 20 --seed 1 --out curves.png[/bold]
     """
     from rich.console import Console
 
@@ -39,10 +35,10 @@ def train_command(
 
     # The net is too small for a second thread, and torch's sums change with the number. Read when torch is imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    settings = TrainSettings(data, impl, epochs, seed, batch_size)
-    with progress_bar(epochs) as advance:
+    settings = TrainSettings(data, impl, epochs, seed)
+    with _progress_bar(epochs) as advance:
         run = train(settings, out=out, progress=advance)
-    if json:
+    if as_json:
         typer.echo(run.to_json())
     else:
         console = Console()
@@ -51,7 +47,7 @@ def train_command(
 
 
 @contextmanager
-def progress_bar(epochs: int) -> Iterator:
+def _progress_bar(epochs: int) -> Iterator:
     """A bar for each side, on stderr, so that stdout is the result alone."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

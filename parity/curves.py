@@ -31,7 +31,7 @@ def table(run: TrainingRun) -> Table:
     from rich.table import Table
 
     gap = run.gap
-    shown = Table(title=title(run))
+    shown = Table(title=_title(run))
     shown.add_column("epoch", justify="right")
     for heading in ("loss", "accuracy"):
         for name in run.histories:
@@ -57,7 +57,7 @@ def summary(run: TrainingRun) -> str:
     return "\n".join(lines)
 
 
-def title(run: TrainingRun) -> str:
+def _title(run: TrainingRun) -> str:
     """What was trained, how, and by which versions."""
     settings = run.settings
     layers = "-".join(str(size) for size in LAYERS)
@@ -96,12 +96,12 @@ def draw(run: TrainingRun, path: Path) -> None:
     epochs = np.arange(1, run.settings.epochs + 1)
     figure = Figure(figsize=(7, 6 if gap is not None else 4), layout="constrained")
     axes = figure.subplots(1 if gap is None else 2, sharex=True, squeeze=False)[:, 0]
-    axes[0].set_title(title(run), fontsize=10)
+    axes[0].set_title(_title(run), fontsize=10)
     for style, (name, history) in zip(STYLES * len(run.histories), run.histories.items(), strict=False):
         axes[0].plot(epochs, history.loss, label=f"{name}, test accuracy {history.accuracy[-1]:.4f}", **style)
     axes[0].set_ylabel("mean training loss (nats)")
     if gap is not None:
-        draw_gap(axes[1], epochs, gap, np.mean([history.loss for history in run.histories.values()], axis=0))
+        _draw_gap(axes[1], epochs, gap, np.mean([history.loss for history in run.histories.values()], axis=0))
     for axis in axes:
         axis.grid(alpha=0.3)
         axis.legend()
@@ -115,7 +115,7 @@ def draw(run: TrainingRun, path: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def draw_gap(axis: Axes, epochs: np.ndarray, gap: np.ndarray, loss: np.ndarray) -> None:
+def _draw_gap(axis: Axes, epochs: np.ndarray, gap: np.ndarray, loss: np.ndarray) -> None:
     """The gap beside what float32 can resolve at all."""
     # A gap of exactly 0 has no place on a log axis and is left out.
     axis.semilogy(epochs, np.where(gap > 0, gap, np.nan), color="#2a9d8f", marker="o", label="gap between the losses")

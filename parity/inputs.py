@@ -64,7 +64,9 @@ class Inputs:
         generator = np.random.default_rng(seed)
 
         def move(_: str, leaf: Any) -> Any:
-            return leaf * (1 + share * generator.uniform(-1, 1, leaf.shape)) if is_float_array(leaf) else leaf
+            if not is_float_array(leaf):
+                return leaf
+            return np.asarray(leaf * (1 + share * generator.uniform(-1, 1, leaf.shape)))
 
         return replace(self, tree=map_leaves(move, self.tree))
 

@@ -36,7 +36,9 @@ _EXACT = frozenset(_MOVES.split())
 
 _ROUNDOFF = {**ROUNDOFF, "complex64": ROUNDOFF["float32"], "complex128": ROUNDOFF["float64"]}
 _UNDERFLOW = {"float16": 2.0**-25}  # error of a result below float16's smallest; the others reach far enough down
-_KEEP_INTEGERS = frozenset(["add", "sub", "mul"])  # exact on whole numbers that the dtype can hold
+_KEEP_INTEGERS = frozenset(
+    ["add", "sub", "mul", "convert_element_type"]
+)  # exact on whole numbers that the dtype can hold
 _INNER_SCALE = {"lgamma": 1.0, "digamma": 1.0}  # terms of this size cancel inside, where the result is small
 _POOL = 2**15  # random numbers a run; longer arrays repeat them
 

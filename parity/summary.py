@@ -34,7 +34,7 @@ class Record:
     @classmethod
     def of(cls, report: Report, topic: str, test: str) -> Record:
         """Condense a report."""
-        leaves = [(leaf.quantity, leaf.path, leaf.dtype, leaf.ratio, leaf.ok) for leaf in report.leaves]
+        leaves = [(leaf.quantity, leaf.path, leaf.dtype, float(leaf.ratio), bool(leaf.ok)) for leaf in report.leaves]
         return cls(topic, test, report.name, tuple(leaves))
 
     @classmethod

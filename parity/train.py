@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 
 from parity.digits import epoch_orders, initial_weights, load_digits
 from parity.errors import InputError
-from parity.implementations import implementations, load_topic
+from parity.topics import implementation
 
 __all__ = ["TrainSettings", "History", "TrainingRun", "train"]
 
 DATA = ("digits",)
+SIDES = ("torch", "jax")
 PACKAGES = ("torch", "jax", "flax", "optax", "numpy", "scikit-learn")
 
 
@@ -74,7 +77,7 @@ class TrainingRun:
     @property
     def versions(self) -> dict[str, str]:
         """The packages that had a part in it."""
-        return {package: number for package in PACKAGES if (number := version_of(package))}
+        return {package: number for package in PACKAGES if (number := _version_of(package))}
 
     def to_json(self) -> str:
         """The whole run as one JSON document."""
@@ -119,9 +122,9 @@ def train(
         InputError: on a setting that cannot be met, a missing package or a place that cannot be written.
     """
     settings = settings or TrainSettings()
-    sides = check(settings)
-    picture = check_picture(settings, out)
-    modules = {name: load_topic("train", name, "training") for name in sides}
+    sides = _check(settings)
+    picture = _check_picture(settings, out)
+    modules = {name: _load(name) for name in sides}
     data = load_digits()
     examples = len(data[0][1]), len(data[1][1])
     rng = np.random.default_rng(settings.seed)
@@ -144,12 +147,11 @@ def train(
     return run
 
 
-def check(settings: TrainSettings) -> list[str]:
-    """Refuse settings that cannot be met; which implementations will train."""
-    known = list(implementations())
+def _check(settings: TrainSettings) -> list[str]:
+    """Refuse settings that cannot be met; which sides will train."""
     rules = [
-        ("data", settings.data in DATA, " or ".join(DATA)),
-        ("impl", settings.impl in ("both", *known), f"one of {', '.join(['both', *known])}"),
+        ("data", settings.data in DATA, ", ".join(DATA)),
+        ("impl", settings.impl in ("both", *SIDES), f"one of both, {', '.join(SIDES)}"),
         ("epochs", settings.epochs >= 1, "at least 1"),
         ("seed", settings.seed >= 0, "at least 0"),
         ("batch_size", settings.batch_size >= 1, "at least 1"),
@@ -158,12 +160,23 @@ def check(settings: TrainSettings) -> list[str]:
     for name, holds, rule in rules:
         if not holds:
             raise InputError(f"train: {name} must be {rule}, got {getattr(settings, name)!r}.")
-    if settings.impl == "both" and len(known) < 2:
-        raise InputError(f"train: impl must be an installed one, got 'both' and found {len(known)} of 2.")
-    return known if settings.impl == "both" else [settings.impl]
+    return list(SIDES) if settings.impl == "both" else [settings.impl]
 
 
-def check_picture(settings: TrainSettings, out: str | Path | None) -> Path | None:
+def _load(side: str) -> ModuleType:
+    package = implementation(side)
+    try:
+        return import_module(f"{package}.training")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(package):
+            raise
+        raise InputError(
+            f"train: impl must be an installed framework, got {side!r} without {error.name}."
+            f" Install it with: pip install 'torch-jax-parity[{side}]'"
+        ) from error
+
+
+def _check_picture(settings: TrainSettings, out: str | Path | None) -> Path | None:
     """Refuse a picture that could not be drawn or written; the file that it will be."""
     if out is None:
         return None
@@ -178,7 +191,7 @@ def check_picture(settings: TrainSettings, out: str | Path | None) -> Path | Non
     return path
 
 
-def version_of(package: str) -> str | None:
+def _version_of(package: str) -> str | None:
     """The installed version of a package, None where there is none."""
     try:
         return version(package)

@@ -1,9 +1,19 @@
-"""Fixtures that every proof shares."""
+"""Fixtures that every proof shares, and the settings that make it quick and repeatable."""
 
+import os
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+# Read when the frameworks are imported, so set before any test is; the Makefile sets the same for everything else.
+_CACHE = Path(__file__).parent.parent / ".cache" / "jax"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # `make gpu` lifts it
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's sums change with the number of threads
 
 
 @pytest.fixture
