@@ -82,7 +82,7 @@ def test_float32_runs_stay_together_to_the_horizon(seed):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_both_sides_end_with_the_same_classifier(seed, record_property):
     left, right = histories(seed)
-    gap = np.abs(left.loss - right.loss).max()
+    gap = float(np.abs(left.loss - right.loss).max())
     record_property("largest gap between the losses of an epoch", gap)
     # Measured 1.6e-7, 1.2e-7 and 6.6e-7; over twelve seeds 3.4e-5, where a gate opened on one side alone.
     np.testing.assert_allclose(left.loss, right.loss, rtol=0, atol=1e-4)
