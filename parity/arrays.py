@@ -71,6 +71,7 @@ def as_value(leaf: Any) -> Value:
     if not is_array(leaf):
         raise TypeError(f"an array or a number was expected, got {type(leaf).__name__}")
     data = np.array(leaf)  # a copy: a view would change when torch updates in place
+    data = data.astype(data.dtype.newbyteorder("="))  # torch takes the machine's own byte order only
     return Value(data.dtype.name, _widen(data))
 
 

@@ -17,8 +17,9 @@ import numpy as np
 from parity.bridge_rules import Rule, rules_of
 from parity.errors import InputError
 from parity.layers import LinenLayer, TorchLayer, linen_layers, torch_layers, tree_layers
+from parity.message import first_line
 
-__all__ = ["Link", "links", "to_linen", "to_torch"]
+__all__ = ["Link", "carried", "links", "to_linen", "to_torch"]
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,14 @@ def to_linen(torch_module: Any, linen_module: Any, inputs: Any) -> dict[str, Any
     Raises:
         InputError: if the two trees of weights do not match.
     """
+    return carried(torch_module, links("to_linen", torch_module, linen_module, inputs))
+
+
+def carried(torch_module: Any, pairs: list[Link]) -> dict[str, Any]:
+    """The variables that ``pairs`` make of a torch module's weights."""
     state = torch_module.state_dict()
     variables: dict[str, Any] = {}
-    for link in links(torch_module, linen_module, inputs):
+    for link in pairs:
         *parents, name = link.linen
         node = variables
         for parent in parents:
@@ -83,7 +89,7 @@ def to_torch(
         InputError: if the two trees of weights do not match, or match in more than one way.
     """
     if linen_module is not None:
-        pairs = links(torch_module, linen_module, inputs)
+        pairs = links("to_torch", torch_module, linen_module, inputs)
     else:
         pairs = _matched("to_torch", torch_layers(torch_module), tree_layers(variables), called=False)
     state = {name: tensor.clone() for name, tensor in torch_module.state_dict().items()}
@@ -102,13 +108,18 @@ def _to_tensor(array: np.ndarray) -> Any:
     return torch.from_numpy(np.array(array.astype(np.float32) if array.dtype.kind == "V" else array, order="C"))
 
 
-def links(torch_module: Any, linen_module: Any, inputs: Any) -> list[Link]:
-    """Every torch tensor of a module with its linen leaf.
+def links(function: str, torch_module: Any, linen_module: Any, inputs: Any) -> list[Link]:
+    """Every torch tensor of a module with its linen leaf; ``function`` is who asks.
 
     Raises:
-        InputError: if the two trees of weights do not match.
+        InputError: if the two trees of weights do not match, or the linen module does not take the inputs.
     """
-    return _matched("to_linen", torch_layers(torch_module, inputs), linen_layers(linen_module, inputs), called=True)
+    try:
+        right = linen_layers(linen_module, inputs)
+    except Exception as error:
+        said = f"{type(error).__name__}: {first_line(error)}"
+        raise InputError(f"{function}: linen_module must initialise on the inputs, got {said}.") from error
+    return _matched(function, torch_layers(torch_module, inputs), right, called=True)
 
 
 def _to_numpy(tensor: Any) -> np.ndarray:
@@ -181,7 +192,7 @@ def _check_pair(function: str, one: TorchLayer, other: LinenLayer, trees: str) -
     for name, shape in expected.items():
         if shape != other.shapes[name]:
             raise InputError(
-                f"{function}: {name} must have shape {shape}, that of torch's in linen's layout,"
+                f"{function}: {name} must have shape {shape}, that of torch's tensor in linen's layout,"
                 f" got {other.shapes[name]} in {where}.\n{trees}"
             )
 

@@ -8,7 +8,8 @@ from typing import Any, Unpack
 
 from parity.compare import compare
 from parity.errors import MismatchError
-from parity.modules import compare_modules, is_module
+from parity.kinds import is_linen_module, is_torch_module
+from parity.modules import compare_modules
 from parity.report import Report
 from parity.settings import Options
 
@@ -33,7 +34,8 @@ class Case:
 
     def run(self, **options: Any) -> Report:
         """Compare the two sides; ``options`` override the declared ones."""
-        chosen: Callable = compare_modules if is_module(self.torch_side) and is_module(self.jax_side) else compare
+        modules = is_torch_module(self.torch_side) and is_linen_module(self.jax_side)
+        chosen: Callable = compare_modules if modules else compare
         return chosen(self.torch_side, self.jax_side, self.inputs, **{**self.options, **options})
 
 

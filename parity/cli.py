@@ -12,7 +12,6 @@ import typer
 from parity.cli_check import check_command
 from parity.cli_run import report_command, run_command
 from parity.cli_show import show_command
-
 from parity.cli_train import train_command
 from parity.errors import InputError
 

@@ -14,16 +14,19 @@ import numpy as np
 
 __all__ = ["diagnose"]
 
+_EVIDENCE = 3  # numbers for each one that a remedy is free to choose; with fewer it explains anything
+_UNNAMED = "look for a missing scale"
 _ENOUGH = 1e-3  # a remedy must leave at most this share of the gap
 
 
-def diagnose(left: np.ndarray, right: np.ndarray, limit: float) -> str:
+def diagnose(left: np.ndarray, right: np.ndarray, limit: float, names: tuple[str, str] = ("torch", "jax")) -> str:
     """One sentence that says what turns the right side into the left; "" where nothing known does.
 
     Args:
         left: torch's values.
         right: JAX's values; the shape may differ.
         limit: the allowance of the leaf.
+        names: what the sides are called.
     """
     if not (left.size and right.size and _usable(left) and _usable(right)):
         return ""
@@ -33,7 +36,7 @@ def diagnose(left: np.ndarray, right: np.ndarray, limit: float) -> str:
             if remedied.shape == left.shape:
                 after = np.abs(left - remedied).max()
                 if after <= limit or after <= _ENOUGH * min(before, np.abs(left).max()):
-                    return sentence
+                    return sentence.replace("torch", names[0]).replace("jax", names[1])
     return ""
 
 
@@ -57,11 +60,13 @@ def _factor(left: np.ndarray, right: np.ndarray) -> Remedies:
     factor = float(np.real(np.vdot(right, left) / np.vdot(right, right)))
     if factor == 0 or math.isclose(factor, 1, rel_tol=1e-9):
         return
-    known, cause = _named(factor, left.size)
+    known, cause = _named(factor)
+    if left.size < _EVIDENCE and cause == _UNNAMED:
+        return  # one number is some multiple of any other
     yield f"torch == {known} x jax everywhere; {cause}", factor * right
 
 
-def _named(factor: float, size: int) -> tuple[str, str]:
+def _named(factor: float) -> tuple[str, str]:
     if math.isclose(factor, -1, rel_tol=1e-6):
         return "-1", "look for a sign"
     for n in (2, 3, 4):
@@ -69,17 +74,17 @@ def _named(factor: float, size: int) -> tuple[str, str]:
             text = str(n) if factor > 1 else f"1/{n}"
             return text, "look for a halved or doubled term, or a mean taken for a sum"
     whole = round(max(factor, 1 / factor)) if factor > 0 else 0
-    if whole > 1 and math.isclose(max(factor, 1 / factor), whole, rel_tol=1e-6):
+    if 1 < whole < 1e6 and math.isclose(max(factor, 1 / factor), whole, rel_tol=1e-6):
         return (str(whole) if factor > 1 else f"1/{whole}"), "look for a sum on one side and a mean on the other"
-    return f"{factor:.10g}", "look for a missing scale"
+    return f"{factor:.10g}", _UNNAMED
 
 
 def _offset(left: np.ndarray, right: np.ndarray) -> Remedies:
-    if left.shape != right.shape or left.size < 2:
+    if left.shape != right.shape or left.size < _EVIDENCE:
         return
     shift = (left - right).mean()
     yield f"torch == jax + {shift:.6g} everywhere; look for a constant or a bias that one side adds", right + shift
-    if left.ndim > 1:
+    if left.ndim > 1 and left.size >= _EVIDENCE * left.shape[-1]:
         bias = (left - right).mean(axis=tuple(range(left.ndim - 1)), keepdims=True)
         yield "they differ by one vector along the last axis; look for a bias missing or added twice", right + bias
 

@@ -12,9 +12,10 @@ import numpy as np
 from parity.arrays import ROUNDOFF, as_value
 from parity.inputs import Inputs
 from parity.message import first_line
+from parity.scopes import jax_scope
 from parity.settings import Settings
 from parity.tolerance import Noise
-from parity.vjp import JaxSide, Run, jax_scope
+from parity.vjp import JaxSide, Run
 
 __all__ = ["Expectation", "Simulation", "expect"]
 
@@ -71,22 +72,45 @@ class Simulation:
         amplify, only = (_AMPLIFY_64, "float64") if self.dtype == "float64" else (AMPLIFY, None)
         runs = self._simulated(RUNS, amplify, only)
         noise = {path: _deviation(run, self._exact[path], amplify) for path, run in runs.items()}
-        if not any(_is_shifted(run, ROUNDOFF[self.dtype], self._exact[path]) for path, run in noise.items()):
+        if any(_is_shifted(run, ROUNDOFF[self.dtype], self._exact[path]) for path, run in noise.items()):
+            stated = {path: run[0] for path, run in self._simulated(1, 0.0, None).items()}
+            return {
+                path: Noise(_deviation(run, stated[path], amplify), truth=stated[path]) for path, run in runs.items()
+            }
+        if only is not None or not self._narrows:
             return {path: Noise(run) for path, run in noise.items()}
-        stated = {path: run[0] for path, run in self._simulated(1, 0.0, None).items()}
-        return {path: Noise(_deviation(run, stated[path], amplify), truth=stated[path]) for path, run in runs.items()}
+        full = self._simulated(RUNS, amplify, self.dtype)
+        return {
+            path: Noise(run, full=_deviation(full[path], self._exact[path], amplify)) for path, run in noise.items()
+        }
+
+    @property
+    def _narrows(self) -> bool:
+        """Whether some step of the program rounds more coarsely than the dtype under test."""
+        from parity.interpret import dtypes_of
+
+        closed, _ = self._traced
+        return any(ROUNDOFF.get(name, 0.0) > ROUNDOFF[self.dtype] for name in dtypes_of(closed))
+
+    @property
+    def _traced(self) -> tuple[Any, Any]:
+        key = ("jaxpr", self.dtype, self.names, self.cotangents, self.inputs.signature)
+        return self.side.kept(key, lambda: self.side.trace(self.inputs, self.dtype, self.names, self.cotangents))
+
+    @property
+    def unread(self) -> str:
+        """Why the program could not be interpreted, if it was tried; "" otherwise."""
+        made = vars(self).get("_all", {})
+        return next((noise.unread for noise in made.values()), "")
 
     def _simulated(self, runs: int, amplify: float, only: str | None) -> dict[str, np.ndarray]:
         import jax
 
         from parity.noise import simulator
 
-        def make() -> Any:
-            closed, tree = self.side.trace(self.inputs, self.dtype, self.names, self.cotangents)
-            return simulator(closed, runs, amplify, only), tree
-
-        key = (self.dtype, self.names, self.cotangents, runs, amplify, self.inputs.signature)
-        draw, tree = self.side.kept(key, make)
+        closed, tree = self._traced
+        key = ("noise", self.dtype, self.names, self.cotangents, runs, amplify, only, self.inputs.signature)
+        draw = self.side.kept(key, lambda: simulator(closed, runs, amplify, only))
         arguments = self.side.arguments(self.inputs, self.dtype)
         with jax_scope("float64"):
             outputs, gradients = jax.tree.unflatten(tree, draw(arguments))
@@ -115,8 +139,7 @@ def _deviation(run: np.ndarray, truth: np.ndarray, amplify: float) -> np.ndarray
         ArithmeticError: if no run is finite where the truth is: then the simulation says nothing.
     """
     finite = np.isfinite(truth)
-    with np.errstate(invalid="ignore", over="ignore"):
-        noise = np.where(finite, run - np.where(finite, truth, 0), 0) / amplify
+    noise = np.where(finite, run - np.where(finite, truth, 0), 0) / amplify
     if noise.ndim > truth.ndim and not np.isfinite(noise).any(axis=0).all():
         raise ArithmeticError("its simulated errors are not finite")
     return noise
@@ -132,6 +155,7 @@ def _is_shifted(noise: np.ndarray, unit: float, truth: np.ndarray) -> bool:
     return bool(np.abs(center).max() > 50 * spread + 50 * unit * np.abs(truth[np.isfinite(truth)]).max(initial=0.0))
 
 
+@np.errstate(all="ignore")
 def expect(fn: Callable, inputs: Any, *, dtype: str = "float32", **options: Any) -> Expectation:
     """The float64 truth of a JAX function and 16 simulated rounding errors at ``dtype``, leaf by leaf.
 

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-__all__ = ["Seed", "Step", "evaluated", "is_inexact", "mixed", "walk", "widened"]
+__all__ = ["Seed", "Step", "dtypes_of", "evaluated", "is_inexact", "mixed", "walk", "widened"]
 
 Seed: TypeAlias = Any
 """A Python integer, or inside a loop a traced unsigned one, which changes with every iteration."""
@@ -137,6 +137,21 @@ _ENTERED: dict[str, Callable[..., list[Any]]] = {
     "cond": _cond,
     "custom_linear_solve": _solve,
 }
+
+
+def dtypes_of(program: Any) -> set[str]:
+    """The dtypes of everything that a program computes, calls and loops entered."""
+    jaxpr = getattr(program, "jaxpr", program)
+    found = {str(var.aval.dtype) for eqn in jaxpr.eqns for var in eqn.outvars if hasattr(var.aval, "dtype")}
+    for eqn in jaxpr.eqns:
+        for inner in jax.tree.leaves(eqn.params, is_leaf=_is_program):
+            if _is_program(inner):
+                found |= dtypes_of(inner)
+    return found
+
+
+def _is_program(value: Any) -> bool:
+    return hasattr(getattr(value, "jaxpr", value), "eqns")
 
 
 def evaluated(eqn: Any, inputs: list[Any]) -> list[Any]:

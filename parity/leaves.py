@@ -11,7 +11,7 @@ import numpy as np
 from parity.arrays import Value, rounded
 from parity.diagnose import diagnose
 from parity.report import Leaf, Place
-from parity.tolerance import Allowance, Noise, allowance
+from parity.tolerance import Allowance, Noise, allowance, rms
 
 __all__ = ["Sides", "compare_leaf"]
 
@@ -53,41 +53,41 @@ def compare_leaf(quantity: str, path: str, dtype: str, sides: Sides) -> Leaf:
     facts |= {"sides": sides.names, "size": left.size}
     if left.shape != right.shape:
         problem = f"shapes differ: {sides.names[0]} {list(left.shape)} | {sides.names[1]} {list(right.shape)}"
-        hint = diagnose(left, right, 0.0)
+        hint = diagnose(left, right, 0.0, sides.names)
         return Leaf(**facts, error=np.inf, ratio=np.inf, limit=0.0, reason="", problem=problem, diagnosis=hint)
     truth = None if sides.truth is None or not sides.left.inexact else sides.truth.data
-    error = _error(left, right, truth, dtype)
-    allowed = _allowed(error, left if truth is None else truth, dtype, sides)
+    errors = _errors(left, right, truth, dtype)
+    allowed = _allowed(errors, left if truth is None else truth, dtype, sides)
     if allowed.truth is not None:
-        truth, error = allowed.truth, _error(left, right, allowed.truth, dtype)
-    problem = _problem(sides, dtype, error)
-    ratio = np.inf if problem else allowed.ratio(error)
-    facts |= {"error": float(error.max(initial=0.0)), "ratio": ratio, "limit": allowed.largest, "problem": problem}
-    if ratio <= 1 or not error.any():
-        return Leaf(**facts, reason=allowed.reason)
-    return Leaf(
-        **facts,
-        reason=allowed.reason,
-        mismatched=int((error > allowed.largest).sum()),
-        absolute=_worst(left, right, truth, error),
-        relative=_worst(left, right, truth, _relative(error, left, right)),
-        diagnosis=diagnose(left, right, allowed.largest),
-    )
+        truth, errors = allowed.truth, _errors(left, right, allowed.truth, dtype)
+    error = np.maximum(*errors)
+    facts["problem"] = _problem(sides, dtype, error)
+    facts["ratio"] = np.inf if facts["problem"] else allowed.ratio(error)
+    facts |= {"error": float(error.max(initial=0.0)), "limit": allowed.largest, "reason": allowed.reason}
+    if facts["ratio"] > 1 and error.any():
+        facts |= {"mismatched": int((error > allowed.largest).sum()), "spread": (rms(error), allowed.spread)}
+        facts["absolute"] = _worst(left, right, truth, error)
+        facts["relative"] = _worst(left, right, truth, _relative(error, left, right))
+        facts["diagnosis"] = diagnose(left, right, allowed.largest, sides.names)
+    return Leaf(**facts)
 
 
-def _allowed(error: np.ndarray, truth: np.ndarray, dtype: str, sides: Sides) -> Allowance:
+def _allowed(errors: tuple[np.ndarray, np.ndarray], truth: np.ndarray, dtype: str, sides: Sides) -> Allowance:
     if not sides.left.inexact:
         return Allowance(0.0, 0.0, "integers are exact")
-    return allowance(error, truth, dtype, sides.simulate)
+    return allowance(errors, truth, dtype, sides.simulate)
 
 
-def _error(left: np.ndarray, right: np.ndarray, truth: np.ndarray | None, dtype: str) -> np.ndarray:
-    """Absolute error, element by element; infinite where one value is not finite and the other is not the same."""
+def _errors(left: np.ndarray, right: np.ndarray, truth: np.ndarray | None, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Absolute errors of both sides; infinite where one value is not finite and the other is not the same.
+
+    Without a truth both are the distance between the sides.
+    """
     if truth is None:
-        return _distance(left, right)
+        return _distance(left, right), _distance(right, left)
     in_range = rounded(truth, dtype)  # what overflows by its size alone is infinite on every side
-    return np.maximum(_distance(left, np.where(np.isfinite(in_range), truth, in_range)),
-                      _distance(right, np.where(np.isfinite(in_range), truth, in_range)))  # fmt: skip
+    reachable = np.where(np.isfinite(in_range), truth, in_range)
+    return _distance(left, reachable), _distance(right, reachable)
 
 
 def _distance(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -95,13 +95,11 @@ def _distance(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         return np.where(left == right, 0.0, np.maximum(np.abs(left.astype(float) - right.astype(float)), 1.0))
     finite = np.isfinite(left) & np.isfinite(right)
     same = (np.isnan(left) & np.isnan(right)) | (left == right)
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.where(same, 0.0, np.where(finite, np.abs(left - right), np.inf))
+    return np.where(same, 0.0, np.where(finite, np.abs(left - right), np.inf))
 
 
 def _relative(error: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        relative = error / np.maximum(np.abs(left), np.abs(right))
+    relative = error / np.maximum(np.abs(left), np.abs(right))
     return np.where(error == 0, 0.0, np.nan_to_num(relative, nan=np.inf))
 
 

@@ -102,6 +102,8 @@ def _facts(leaf: Leaf) -> list[tuple[str, str]]:
     for label, place in (("worst abs", leaf.absolute), ("worst rel", leaf.relative)):
         if place is not None:
             facts.append((label, _place(place, leaf.dtype, left, right)))
+    if leaf.spread[0] > leaf.spread[1]:
+        facts.append(("spread", f"root mean square of the error {leaf.spread[0]:.2e}, allowed {leaf.spread[1]:.2e}"))
     if leaf.reason:
         facts.append(("allowed", f"{leaf.limit:.2g} = {leaf.reason}"))
     if leaf.diagnosis:

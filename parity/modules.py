@@ -8,23 +8,18 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from parity.arrays import as_value
-from parity.bridge import Link, links, to_linen
-from parity.compare import Comparison
+from parity.bridge import Link, carried, links
+from parity.comparison import Asked, Comparison
 from parity.errors import InputError
 from parity.inputs import Inputs
+from parity.kinds import is_linen_module, is_torch_module
 from parity.layers import mode_flags
 from parity.report import Report
 from parity.settings import Options, Settings
 from parity.trees import map_leaves
 from parity.vjp import JaxSide, TorchSide
 
-__all__ = ["compare_modules", "is_module"]
-
-
-def is_module(side: Any) -> bool:
-    """Whether this is an ``nn.Module`` of torch or a linen module."""
-    roots = ("torch.nn.modules.module", "flax.linen.module")
-    return any(base.__module__ == root and base.__name__ == "Module" for base in type(side).__mro__ for root in roots)
+__all__ = ["compare_modules"]
 
 
 def compare_modules(
@@ -50,20 +45,32 @@ def compare_modules(
         InputError: if the weights do not match, or the comparison cannot be made.
     """
     settings = Settings.of("compare_modules", options)
-    for argument, side in (("torch_module", torch_module), ("linen_module", linen_module)):
-        if not is_module(side):
-            raise InputError(f"compare_modules: {argument} must be a module, got {type(side).__name__}.")
+    _check_kinds(torch_module, linen_module)
     named = Inputs.of("compare_modules", inputs, (torch_module.forward, linen_module.__call__), settings)
+    if named.keywords and "params" in named.tree:
+        raise InputError("compare_modules: inputs must not have the weights' name as a keyword, got params.")
     arguments = named.tree if named.keywords else tuple(named.tree.values())
-    pairs = links(torch_module, linen_module, arguments)
-    weights = map_leaves(lambda _, leaf: as_value(leaf).data, to_linen(torch_module, linen_module, arguments))
-    named = Inputs({**weights, **named.tree}, named.keywords)
-    settings = replace(settings, name=settings.name or type(linen_module).__name__)
-    sides = f"{type(torch_module).__name__}, {type(linen_module).__name__}"
-    call = f"parity.compare_modules({sides}, inputs, train={train}, seed={settings.seed})"
+    pairs = links("compare_modules", torch_module, linen_module, arguments)
+    weights = map_leaves(lambda _, leaf: as_value(leaf).data, carried(torch_module, pairs))
+    others = {f"{name}_" if name == "params" else name: value for name, value in named.tree.items()}
+    named = Inputs({"params": weights.get("params", {}), **others}, named.keywords)
+    sides = (type(torch_module).__name__, type(linen_module).__name__)
+    call = f"parity.compare_modules({', '.join(sides)}, inputs, train={train}, {settings.chosen})"
+    asked = Asked("compare_modules", ("torch_module", "linen_module"), call)
+    settings = replace(settings, name=settings.name or sides[1])
+    flags = mode_flags(linen_module, train, arguments)
     torch_side = TorchSide(_torch_function(torch_module, pairs, train))
-    jax_side = JaxSide(_linen_function(linen_module, mode_flags(linen_module, train, arguments)), settings.jit)
-    return Comparison(torch_side, jax_side, named, settings, call).report()
+    return Comparison(
+        torch_side, JaxSide(_linen_function(linen_module, flags), settings.jit), named, settings, asked
+    ).report()
+
+
+def _check_kinds(torch_module: Any, linen_module: Any) -> None:
+    kinds = (("torch_module", torch_module, is_torch_module, "a torch module"),)
+    kinds += (("linen_module", linen_module, is_linen_module, "a linen module"),)
+    for argument, side, is_kind, rule in kinds:
+        if not is_kind(side):
+            raise InputError(f"compare_modules: {argument} must be {rule}, got {type(side).__name__}.")
 
 
 def _torch_function(module: Any, pairs: list[Link], train: bool) -> Callable:

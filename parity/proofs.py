@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,11 @@ def run_proofs(command: str, files: list[Path], workers: int) -> Outcome:
         raise InputError(
             f"{command}: pytest must be installed, got none. pip install 'torch-jax-parity[dev]'"
         ) from error
-    arguments = [*map(str, files), "-p", "no:terminal", "-p", "no:cacheprovider", "-m", "not slow and not gpu"]
+    arguments = [*map(str, files), "--capture=no", "-p", "no:cacheprovider", "-m", "not slow and not gpu"]
     if workers > 1 and importlib.util.find_spec("xdist"):
         arguments += ["-n", str(workers)]
-    with _progress() as watcher:
+    # pytest's own report goes nowhere: the table is the report, and the bar has standard error.
+    with _progress() as watcher, redirect_stdout(io.StringIO()):
         code = pytest.main(arguments, plugins=[watcher])
     if watcher.broken:
         raise InputError(f"{command}: every test file must import, got {watcher.broken}.")

@@ -45,6 +45,7 @@ class Leaf:
         limit: the largest error allowed.
         reason: where the allowance comes from.
         mismatched: how many elements are off by more.
+        spread: the root mean square of the error, and the largest allowed.
         size: how many there are.
         sides: what the two sides are called.
         problem: a difference that no allowance covers (shape, dtype, a NaN on one side), in words; "" without one.
@@ -65,6 +66,7 @@ class Leaf:
     size: int = 0
     sides: tuple[str, str] = ("torch", "jax")
     problem: str = ""
+    spread: tuple[float, float] = (0.0, 0.0)
     absolute: Place | None = None
     relative: Place | None = None
     diagnosis: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypedDict
 
 from parity.arrays import ROUNDOFF
@@ -56,9 +56,24 @@ class Settings:
         if unknown:
             raise InputError(f"{function}: options must be of {', '.join(Options.__annotations__)}, got {unknown[0]}.")
         settings = cls(**options)
-        if isinstance(settings.dtypes, str) or not settings.dtypes or set(settings.dtypes) - set(ROUNDOFF):
+        if not _are_dtypes(settings.dtypes):
             raise InputError(
                 f"{function}: dtypes must be a tuple of {', '.join(ROUNDOFF)}, got {settings.dtypes!r}."
                 ' Name them as strings: dtypes=("float64", "float32").'
             )
+        if not isinstance(settings.seed, int) or settings.seed < 0:
+            raise InputError(f"{function}: seed must be an integer from 0 on, got {settings.seed!r}.")
         return settings
+
+    @property
+    def chosen(self) -> str:
+        """The options that differ from their defaults, and the seed, as they are written in a call."""
+        given = [field for field in fields(self) if getattr(self, field.name) != field.default and field.name != "name"]
+        names = dict.fromkeys([*(field.name for field in given), "seed"])
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+
+
+def _are_dtypes(dtypes: Any) -> bool:
+    return (
+        isinstance(dtypes, (tuple, list)) and bool(dtypes) and all(isinstance(d, str) and d in ROUNDOFF for d in dtypes)
+    )

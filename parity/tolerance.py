@@ -30,7 +30,7 @@ Figures: 2 CPU cores, torch 2.13.0, jax 0.10.2; `make calibrate` measures them a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,11 +52,13 @@ class Noise:
         unread: why the program could not be interpreted, so that only its inputs were perturbed; "" if it was.
         truth: the float64 value, where the program traced in float64 computes something else than at the dtype under
             test (it draws random numbers, or tests dtypes); None where the two are one function.
+        full: ``runs`` as if every step computed at the dtype under test; None where the program narrows nowhere.
     """
 
     runs: np.ndarray
     unread: str = ""
     truth: np.ndarray | None = None
+    full: np.ndarray | None = None
 
     @property
     def factor(self) -> float:
@@ -94,24 +96,41 @@ class Allowance:
         return max(_over(float(error.max(initial=0.0)), self.largest), _over(rms(error), self.spread))
 
 
-def allowance(error: np.ndarray, truth: np.ndarray, dtype: str, simulate: Callable[[], Noise] | None) -> Allowance:
-    """What the error of one leaf may be.
+def allowance(
+    errors: tuple[np.ndarray, np.ndarray], truth: np.ndarray, dtype: str, simulate: Callable[[], Noise] | None
+) -> Allowance:
+    """What the errors of one leaf may be, on either side.
 
     Args:
-        error: absolute, element by element; the simulation runs only where it asks for one.
+        errors: absolute, element by element, of torch and of JAX; the simulation runs only where they ask for one.
         truth: the float64 value.
         dtype: under test.
         simulate: makes the leaf's rounding noise at ``dtype``; None where there is no program to simulate.
     """
-    finite = np.abs(np.where(np.isfinite(truth), truth, 0.0))
-    simple = _simple(finite, dtype)
-    if simulate is None or simple.ratio(error) <= 1:
+    error = np.maximum(*errors)
+    simple = _simple(np.abs(np.where(np.isfinite(truth), truth, 0.0)), dtype)
+    if simulate is None or simple.ratio(error) <= 1 or np.isinf(error).any():
         return simple
     noise = simulate()
-    runs = np.abs(np.where(np.isfinite(noise.runs), noise.runs, 0.0))
+    own = _simulated(noise.runs, noise, simple, dtype)
+    if noise.full is None:
+        return own
+    # The program narrows inside. Where both sides do, its own noise is the measure; where one does, it is a difference.
+    full = _simulated(noise.full, noise, simple, dtype)
+    fits = [full.ratio(side) <= 1 for side in errors]
+    if fits[0] == fits[1]:
+        return own
+    narrow = ("jax", "torch")[fits.index(False) == 0]
+    return replace(full, reason=f"{full.reason}, which {narrow} exceeds: it computes in a narrower dtype inside")
+
+
+def _simulated(runs: np.ndarray, noise: Noise, simple: Allowance, dtype: str) -> Allowance:
+    runs = np.abs(np.where(np.isfinite(runs), runs, 0.0))
     largest = noise.factor * float(runs.max(initial=0.0))
     spread = noise.factor * max((rms(run) for run in runs), default=0.0)
     reason = f"{noise.factor:g} x the largest of {len(runs)} {noise.source(dtype)}"
+    if largest < simple.largest:
+        reason = f"{simple.reason}; more than {reason}"
     return Allowance(max(largest, simple.largest), max(spread, simple.spread), reason, noise.truth)
 
 

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from parity.errors import InputError
+
 __all__ = ["flatten", "map_leaves"]
 
 
@@ -19,8 +21,18 @@ def flatten(tree: Any, root: str = "", *, names: bool = True) -> dict[str, Any]:
         root: the first part of every path.
         names: key the fields of a named tuple or a dataclass by name; otherwise by position, which lets a named
             tuple on one side meet a plain tuple on the other.
+
+    Raises:
+        InputError: if two leaves have one path, as under the keys 1 and "1".
     """
-    return dict(_walk(tree, root, names))
+    leaves: dict[str, Any] = {}
+    for path, leaf in _walk(tree, root, names):
+        if path in leaves:
+            raise InputError(
+                f"flatten: paths must be distinct, got {path} twice. Rename a key: {path!r} can be read two ways."
+            )
+        leaves[path] = leaf
+    return leaves
 
 
 def _walk(tree: Any, path: str, names: bool) -> Iterator[tuple[str, Any]]:

@@ -6,8 +6,7 @@ Gradients are vector-Jacobian products with a given cotangent for each output. C
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from parity.arrays import Value, as_value, is_float_array
-from parity.errors import InputError
 from parity.inputs import Inputs
+from parity.scopes import jax_scope, torch_scope
 from parity.trees import flatten
 
-__all__ = ["Cotangents", "JaxSide", "Run", "TorchSide", "jax_scope"]
+__all__ = ["Cotangents", "JaxSide", "NotAnArrayError", "Run", "TorchSide"]
 
 Cotangents = Callable[..., np.ndarray]
 """(path, shape, imaginary=) to the cotangent of that output."""
@@ -54,7 +53,7 @@ class TorchSide:
         """Outputs, and gradients unless ``cotangents`` is None, at ``dtype``."""
         import torch
 
-        with _torch_scope(dtype):
+        with torch_scope(dtype):
             leaves = {path: _tensor(array, dtype) for path, array in inputs.arrays().items()}
             floats = {path: leaf for path, leaf in leaves.items() if is_float_array(inputs.arrays()[path])}
             if cotangents is not None:
@@ -63,6 +62,7 @@ class TorchSide:
             # Clones, so that code which writes into its argument does not hit a leaf of the graph.
             arguments = {path: leaf.clone() for path, leaf in leaves.items()}
             outputs = flatten(inputs.call(self.function, arguments), "output", names=names)
+            _check_leaves(outputs)
             values = {path: as_value(leaf) for path, leaf in outputs.items()}
             if cotangents is None:
                 return Run(values)
@@ -95,20 +95,6 @@ def _torch_pullback(heads: dict, floats: dict, cotangents: Cotangents) -> dict[s
         vectors.append(vector.to(head))
     found = torch.autograd.grad(list(heads.values()), list(floats.values()), vectors, allow_unused=True)
     return dict(zip(floats, found, strict=True))
-
-
-@contextmanager
-def _torch_scope(dtype: str) -> Iterator[None]:
-    """float64 as the default where it is under test, gradients on; all as it was at the end."""
-    import torch
-
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64 if dtype == "float64" else torch.float32)
-    try:
-        with torch.enable_grad():
-            yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 @dataclass(frozen=True)
@@ -195,7 +181,7 @@ def _jax_program(
         leaves = flatten(inputs.call(function, {**floats, **others}), "output", names=names)
         _check_leaves(leaves)
         arrays = {path: leaf for path, leaf in leaves.items() if hasattr(leaf, "dtype")}
-        heads = {path: leaf for path, leaf in arrays.items() if jnp.issubdtype(leaf.dtype, jnp.inexact)}
+        heads = {path: jnp.asarray(x) for path, x in arrays.items() if jnp.issubdtype(x.dtype, jnp.inexact)}
         return heads, {path: leaf for path, leaf in leaves.items() if path not in heads}
 
     if cotangents is None or not floats:
@@ -210,15 +196,15 @@ def _jax_program(
 
 
 def _check_leaves(leaves: dict[str, Any]) -> None:
+    """Refuse results that cannot be compared.
+
+    Raises:
+        TypeError: which the comparison words as a sentence of its own.
+    """
     for path, leaf in leaves.items():
         if not hasattr(leaf, "dtype") and not isinstance(leaf, (bool, int, float, complex)):
-            raise InputError(f"compare: jax_fn must return arrays or numbers, got {type(leaf).__name__} at {path}.")
+            raise NotAnArrayError(f"got {type(leaf).__name__} at {path}")
 
 
-@contextmanager
-def jax_scope(dtype: str) -> Iterator[None]:
-    """64-bit types exactly where float64 is under test, float32 products in full; all as it was at the end."""
-    import jax
-
-    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
-        yield
+class NotAnArrayError(TypeError):
+    """A function returned something that is neither an array nor a number."""

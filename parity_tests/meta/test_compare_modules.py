@@ -192,4 +192,5 @@ def test_an_unknown_option_is_refused():
 def test_the_rerun_line_names_the_modules(monkeypatch):
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
     report = quick(mlp(), Mlp(scale=2.0), seed=3, train=True)
-    assert report.rerun == "parity.compare_modules(Sequential, Mlp, inputs, train=True, seed=3)"
+    options = "train=True, dtypes=('float64',), seed=3, jit=False"
+    assert report.rerun == f"parity.compare_modules(Sequential, Mlp, inputs, {options})"

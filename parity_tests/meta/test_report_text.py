@@ -107,7 +107,8 @@ def test_the_line_that_reruns_a_test(lines):
 def test_the_line_that_reruns_a_call_outside_of_pytest(monkeypatch):
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
     text = str(quick(torch.tanh, jnp.sinh, (VECTOR,), seed=7))
-    assert fact(text.splitlines(), "rerun") == "parity.compare(tanh, sinh, inputs, seed=7)"
+    options = "dtypes=('float64',), seed=7, jit=False"
+    assert fact(text.splitlines(), "rerun") == f"parity.compare(tanh, sinh, inputs, {options})"
 
 
 def test_three_leaves_are_described_and_the_others_named():
