@@ -58,7 +58,7 @@ def report_command(
         raise InputError(f"report: --out must be in a folder that exists, got {out}.")
     outcome = _proved("report", suite, topics, workers)
     write_html(out, outcome.records)
-    Console().print(f"{closing_line(outcome.records)}\nWritten to {out}", highlight=False)
+    Console().print(f"{closing_line(outcome.records)}\nWritten to {out}", highlight=False, soft_wrap=True)
     _finish(outcome)
 
 
@@ -80,7 +80,7 @@ def _print_table(console: Console, outcome: Outcome) -> None:
     for test, text in outcome.failures.items():
         console.print(f"\n[bold red]{test}[/bold red]", highlight=False)
         console.print(text, markup=False, highlight=False)
-    console.print(closing_line(outcome.records), highlight=False)
+    console.print(closing_line(outcome.records), highlight=False, soft_wrap=True)
     console.print(f"{outcome.passed} tests passed, {len(outcome.failures)} failed, {outcome.skipped} skipped.")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from parity.arrays import ROUNDOFF
 from parity.message import ratio_text
 from parity.report import Report
+from parity.topics import reading_order
 
 __all__ = ["Record", "Row", "cells", "closing_line", "columns", "rows"]
 
@@ -68,12 +69,12 @@ class Row:
 
 
 def rows(records: Iterable[Record]) -> list[Row]:
-    """The table, topics in the order in which they ran."""
+    """The table, topics in reading order."""
     groups: dict[tuple[str, str], list[tuple[str, float, bool]]] = {}
     for record in records:
         for quantity, _, dtype, ratio, ok in record.leaves:
             groups.setdefault((record.topic, quantity), []).append((dtype, ratio, ok))
-    topics = list(dict.fromkeys(topic for topic, _ in groups))
+    topics = reading_order({topic for topic, _ in groups})
     ordered = [(topic, quantity) for topic in topics for quantity in _QUANTITIES if (topic, quantity) in groups]
     return [_row(topic, quantity, groups[topic, quantity]) for topic, quantity in ordered]
 

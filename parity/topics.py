@@ -6,6 +6,7 @@ A pair registers its packages under the entry-point group ``parity.implementatio
 from __future__ import annotations
 
 import difflib
+import importlib
 import importlib.metadata
 import importlib.util
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from parity.errors import InputError
 
-__all__ = ["implementation", "known", "proofs", "source", "topic_of", "topics"]
+__all__ = ["implementation", "known", "proofs", "reading_order", "source", "topic_of", "topics"]
 
 _GROUP = "parity.implementations"
 
@@ -45,6 +46,16 @@ def topics(side: str) -> list[str]:
     return sorted(path.stem for path in _folder(side).glob("[!_]*.py"))
 
 
+def reading_order(names: Iterable[str]) -> list[str]:
+    """Topics in the order in which the registered tree lists them; others after them, by name."""
+    try:
+        listed = getattr(importlib.import_module(implementation("torch")), "__all__", [])
+    except (InputError, ImportError):  # a suite of one's own needs no registered pair
+        listed = []
+    order = {name: place for place, name in enumerate(listed)}
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
+
+
 def source(side: str, topic: str) -> Path:
     """The file of a topic.
 
@@ -71,7 +82,7 @@ def proofs(command: str, suite: Path, chosen: Iterable[str]) -> list[Path]:
         )
     for topic in chosen:
         known(command, topic, files)
-    return [path for topic in list(chosen) or files for path in files[topic]]
+    return [path for topic in list(chosen) or reading_order(files) for path in files[topic]]
 
 
 def topic_of(test_file: Path) -> str:
