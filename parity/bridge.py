@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.bridge_rules import Rule, rules_of
+from parity.bridge_rules import Rule, rules_of, unknown_kind
 from parity.errors import InputError
 from parity.layers import LinenLayer, TorchLayer, linen_layers, torch_layers, tree_layers
 from parity.message import first_line
@@ -187,7 +187,7 @@ def _check_pair(function: str, one: TorchLayer, other: LinenLayer, trees: str) -
     if set(expected) != set(other.shapes) or len(expected) != len(one.shapes):
         raise InputError(
             f"{function}: matched layers must hold the same weights, got {sorted(one.shapes)} against"
-            f" {sorted(other.shapes)} in {where}.\n{trees}"
+            f" {sorted(other.shapes)} in {where}.{unknown_kind(one.module)}\n{trees}"
         )
     for name, shape in expected.items():
         if shape != other.shapes[name]:
