@@ -15,7 +15,9 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #1c1c1c; }
 table { border-collapse: collapse; margin: 1rem 0; width: 100%; }
 th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td { font-variant-numeric: tabular-nums; }
+pre { background: #f6f6f6; font-size: 85%; overflow-x: auto; padding: .6rem; }
+h2 { font-size: 1rem; }
 tr.differs td { background: #fde8e8; }
 summary { cursor: pointer; }
 code { font-size: 90%; }
@@ -45,8 +47,9 @@ def write_html(path: Path, records: list[Record]) -> None:
         for quantity, path_, dtype, ratio, ok in r.leaves
     ]
     names = ["topic", "comparison", "leaf", "quantity", "dtype", "error / allowance"]
+    texts = "".join(f"<h2>{html.escape(r.test)}</h2><pre>{html.escape(r.text)}</pre>" for r in records if r.text)
     body = (
-        f"<h1>PyTorch against JAX</h1><p>{html.escape(closing_line(records))}</p>{_table(headings, summary)}"
+        f"<h1>PyTorch against JAX</h1><p>{html.escape(closing_line(records))}</p>{_table(headings, summary)}{texts}"
         f"<details><summary>Every array compared</summary>{_table(names, details)}</details>"
     )
     head = f'<meta charset="utf-8"><title>parity</title><style>{_STYLE}</style>'

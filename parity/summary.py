@@ -25,23 +25,25 @@ class Record:
         test: where it was made.
         name: of the comparison.
         leaves: (quantity, path, dtype, ratio, ok) of each leaf.
+        text: the report, if something differs.
     """
 
     topic: str
     test: str
     name: str
     leaves: tuple[tuple[str, str, str, float, bool], ...]
+    text: str = ""
 
     @classmethod
     def of(cls, report: Report, topic: str, test: str) -> Record:
         """Condense a report."""
         leaves = [(leaf.quantity, leaf.path, leaf.dtype, float(leaf.ratio), bool(leaf.ok)) for leaf in report.leaves]
-        return cls(topic, test, report.name, tuple(leaves))
+        return cls(topic, test, report.name, tuple(leaves), "" if report.ok else str(report))
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Record:
         """Undo ``vars(record)`` after a journey through JSON or between processes."""
-        return cls(plain["topic"], plain["test"], plain["name"], tuple(tuple(leaf) for leaf in plain["leaves"]))
+        return cls(**{**plain, "leaves": tuple(tuple(leaf) for leaf in plain["leaves"])})
 
     @property
     def ok(self) -> bool:
