@@ -104,9 +104,13 @@ def closing_line(records: list[Record]) -> str:
     """The whole in a sentence."""
     leaves = sum(len(record.leaves) for record in records)
     differing = sum(not record.ok for record in records)
-    verdict = "all within their allowances" if not differing else f"{differing} of them differ"
+    verdict = f"{differing} of them differ" if differing else "all within their allowances"
     topics = len({record.topic for record in records})
     return (
-        f"{len(records)} comparisons of {leaves} arrays over {topics} topic{'s' * (topics != 1)}: {verdict}."
+        f"{_count(len(records), 'comparison')} of {_count(leaves, 'array')} over {_count(topics, 'topic')}: {verdict}."
         " Cells: worst error over allowance; 1 is the limit."
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
