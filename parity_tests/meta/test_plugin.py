@@ -2,7 +2,10 @@
 
 import json
 
+import flax.linen  # noqa: F401 - pytester forgets what a session imported, and a framework must not be loaded twice
+import jax.numpy  # noqa: F401
 import pytest
+import torch  # noqa: F401
 
 pytest_plugins = ["pytester"]
 
