@@ -7,25 +7,37 @@
 from parity.bridge import to_linen, to_torch
 from parity.check import Case, assert_equivalent, case
 from parity.compare import compare
-from parity.errors import InputError, MismatchError
+from parity.dtypes import Dtypes, dtypes
+from parity.errors import InputError, MismatchError, PolicyError
 from parity.expect import Expectation, expect
 from parity.modules import compare_modules
 from parity.report import Leaf, Report
 from parity.settings import Options
+from parity.training_report import Step, TrainingReport
+from parity.training_sides import JaxTraining, TorchTraining
+from parity.trajectory import compare_training
 
 __all__ = [
     "compare",
     "compare_modules",
+    "compare_training",
     "assert_equivalent",
     "case",
     "expect",
+    "dtypes",
     "to_linen",
     "to_torch",
     "Options",
+    "TorchTraining",
+    "JaxTraining",
     "Report",
+    "TrainingReport",
     "Leaf",
+    "Step",
     "Case",
     "Expectation",
+    "Dtypes",
     "InputError",
     "MismatchError",
+    "PolicyError",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from parity import message
 from parity.errors import InputError
+from parity.examine import Examination
 from parity.expect import Simulation
 from parity.inputs import Inputs, cotangent
 from parity.leaves import Sides, compare_leaf
@@ -20,7 +21,7 @@ from parity.report import Leaf, Report
 from parity.settings import Settings
 from parity.vjp import JaxSide, NotAnArrayError, Run, TorchSide
 
-__all__ = ["Asked", "Comparison"]
+__all__ = ["Asked", "Comparison", "rerun", "versions"]
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,17 @@ class _Runs:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sides, their inputs, and how to hold them against each other."""
+    """Two sides, their inputs, and how to hold them against each other.
+
+    ``layers`` looks into two modules, where the sides are modules.
+    """
 
     torch: TorchSide
     jax: JaxSide
     inputs: Inputs
     settings: Settings
     asked: Asked
+    layers: Any = None
 
     @np.errstate(all="ignore")  # NaN and infinities are judged, not stumbled over, whatever the caller has set
     def report(self) -> Report:
@@ -71,7 +76,7 @@ class Comparison:
         Raises:
             InputError: if a side fails, or the sides return different trees, or nothing.
         """
-        dtypes, leaves, notes = self.settings.dtypes, [], []
+        dtypes, leaves, notes, examine = self.settings.dtypes, [], [], None
         names, paths = self._tree(dtypes[0])
         draw = partial(cotangent, self.settings.seed) if self.settings.gradients else None
         for dtype in dtypes:
@@ -81,12 +86,15 @@ class Comparison:
                 leaves += self._jit_against_eager(runs, names, paths)
             leaves += self._gradients(runs) if runs.alike else []
             notes += self._notes(runs)
+            if dtype == "float64" and not all(leaf.ok for leaf in leaves):
+                examine = Examination(self._sides, self.inputs, names, draw, (runs.left, runs.right), self.layers)
         if not self.settings.edge_cases and not any(leaf.size for leaf in leaves if leaf.quantity == "output"):
             raise InputError(
                 f"{self.asked.function}: outputs must hold at least one element, got only empty ones."
                 " Pass edge_cases=True to compare their shapes and dtypes alone."
             )
-        return Report(self.settings.name, tuple(leaves), self.settings.seed, _versions(), tuple(notes), self._rerun())
+        report = Report(self.settings.name, tuple(leaves), self.settings.seed, versions(), tuple(notes))
+        return replace(report, rerun=rerun(self.asked.call), examine=examine)
 
     def _tree(self, dtype: str) -> tuple[bool, frozenset[str]]:
         """Whether results match by field name or only by position, and the paths that both sides have."""
@@ -127,7 +135,10 @@ class Comparison:
     def _outputs(self, runs: _Runs) -> Iterator[Leaf]:
         for path, value in runs.left.outputs.items():
             truth = None if runs.dtype == "float64" else runs.truth.outputs[path]
-            sides = Sides(value, runs.right.outputs[path], truth, simulate=partial(runs.simulation.noise, path))
+            noise = partial(runs.simulation.noise, path)
+            sides = Sides(
+                value, runs.right.outputs[path], truth, simulate=noise, inputs=runs.simulation.inputs.numbers()
+            )
             yield compare_leaf("output", path, runs.dtype, sides)
 
     def _gradients(self, runs: _Runs) -> Iterator[Leaf]:
@@ -135,6 +146,7 @@ class Comparison:
             truth = None if runs.dtype == "float64" else runs.truth.gradients[path]
             noise, missing = partial(runs.simulation.noise, path), path in runs.left.disconnected
             sides = Sides(value, runs.right.gradients[path], truth, missing=missing, simulate=noise)
+            sides = replace(sides, inputs=runs.simulation.inputs.numbers())
             yield compare_leaf("gradient", path, runs.dtype, sides)
 
     def _jit_against_eager(self, runs: _Runs, names: bool, paths: frozenset[str]) -> Iterator[Leaf]:
@@ -179,16 +191,19 @@ class Comparison:
             " or pass jit=False to compare eagerly."
         )
 
-    def _rerun(self) -> str:
-        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
-        return f"pytest {test!r}" if test else self.asked.call
-
 
 def _listed(paths: Any) -> str:
     return ", ".join(sorted(paths)) or "nothing"
 
 
-def _versions() -> dict[str, str]:
+def rerun(call: str) -> str:
+    """The line that asks again: the pytest test that asked, else the call."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+    return f"pytest {test!r}" if test else call
+
+
+def versions() -> dict[str, str]:
+    """The libraries that ran."""
     found = {}
     for library in ("torch", "jax", "flax", "optax", "numpy"):
         try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from parity.digits import LAYERS
-from parity.errors import InputError
+from parity.pictures import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from parity.train import TrainingRun
 
-__all__ = ["table", "summary", "check_writable", "draw"]
+__all__ = ["table", "summary", "draw"]
 
 # A small marker on a large one, and a dashed line on a full one: equal curves both stay visible.
 STYLES = (
@@ -66,28 +65,6 @@ def _title(run: TrainingRun) -> str:
     return f"{settings.data}, {layers}, {adam}\n{sides}"
 
 
-def check_writable(path: Path) -> None:
-    """Refuse a place that cannot take a file, or a machine that cannot draw one.
-
-    Raises:
-        InputError: if the folder is missing or closed, or matplotlib is not installed.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"train: out must be left out, got {str(path)!r} without matplotlib."
-            " Install it with: pip install 'torch-jax-parity[study]'"
-        ) from error
-    try:
-        # The one test that holds for every user and file system: to write.
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise InputError(
-            f"train: out must be in a folder that can be written, got {str(path)!r} ({error.strerror})."
-        ) from error
-
-
 def draw(run: TrainingRun, path: Path) -> None:
     """Draw both losses above and, where there are two, the gap below on a log axis; the file appears whole or not."""
     from matplotlib.figure import Figure
@@ -107,12 +84,7 @@ def draw(run: TrainingRun, path: Path) -> None:
         axis.legend()
     axes[-1].set_xlabel("epoch")
     axes[-1].xaxis.get_major_locator().set_params(integer=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        figure.savefig(unfinished, format="png", dpi=150)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    save(figure, path)
 
 
 def _draw_gap(axis: Axes, epochs: np.ndarray, gap: np.ndarray, loss: np.ndarray) -> None:

@@ -1,25 +1,30 @@
 """The likeliest porting mistake behind a gap, named only where it explains the whole of it.
 
 Each hypothesis is a remedy: applied to the JAX side it must bring the leaf within its allowance, or shrink the gap a
-thousandfold. Simplest first; the first that does so is named.
+thousandfold. Simplest first; the first that does so is named. What a remedy fits to the gap is over-determined three
+times, so that unrelated values are never explained.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from itertools import permutations
+from collections.abc import Iterator
 
 import numpy as np
 
-__all__ = ["diagnose"]
+from parity.findings import Clues, Finding, Gap
+from parity.located import located
+from parity.patterns import remedies
 
-_EVIDENCE = 3  # numbers for each one that a remedy is free to choose; with fewer it explains anything
-_UNNAMED = "look for a missing scale"
-_ENOUGH = 1e-3  # a remedy must leave at most this share of the gap
+__all__ = ["diagnose", "finding_of"]
 
 
-def diagnose(left: np.ndarray, right: np.ndarray, limit: float, names: tuple[str, str] = ("torch", "jax")) -> str:
+def diagnose(
+    left: np.ndarray,
+    right: np.ndarray,
+    limit: float,
+    names: tuple[str, str] = ("torch", "jax"),
+    clues: Clues | None = None,
+) -> str:
     """One sentence that says what turns the right side into the left; "" where nothing known does.
 
     Args:
@@ -27,93 +32,47 @@ def diagnose(left: np.ndarray, right: np.ndarray, limit: float, names: tuple[str
         right: JAX's values; the shape may differ.
         limit: the allowance of the leaf.
         names: what the sides are called.
+        clues: what is known around the leaf.
     """
-    if not (left.size and right.size and _usable(left) and _usable(right)):
-        return ""
-    before = np.abs(left - right).max() if left.shape == right.shape else np.inf
-    for hypothesis in (_zero, _factor, _offset, _axes, _reversed, _shifted):
-        for sentence, remedied in hypothesis(left, right):
-            if remedied.shape == left.shape:
-                after = np.abs(left - remedied).max()
-                if after <= limit or after <= _ENOUGH * min(before, np.abs(left).max()):
-                    return sentence.replace("torch", names[0]).replace("jax", names[1])
-    return ""
+    finding = finding_of(left, right, limit, clues)
+    return _renamed(str(finding), names) if finding else ""
 
 
-def _usable(data: np.ndarray) -> bool:
-    return data.dtype.kind in "fciu" and bool(np.isfinite(data).all())
+def _renamed(sentence: str, names: tuple[str, str]) -> str:
+    """The sentence with the sides' own names."""
+    if names == ("torch", "jax"):
+        return sentence
+    return sentence.replace("torch", names[0]).replace("jax", names[1])
 
 
-Remedies = Iterator[tuple[str, np.ndarray]]
+@np.errstate(all="ignore")
+def finding_of(left: np.ndarray, right: np.ndarray, limit: float, clues: Clues | None = None) -> Finding | None:
+    """What explains the gap of one leaf, the simplest of all that do; None where nothing known does."""
+    return next(_findings(Gap(left, right, limit, clues or Clues())), None)
 
 
-def _zero(left: np.ndarray, right: np.ndarray) -> Remedies:
-    if left.shape == right.shape and not right.any():
-        yield "jax is zero everywhere; look for a stop_gradient, or a value that is not used", left
-    if left.shape == right.shape and not left.any():
-        yield "torch is zero everywhere; look for a detach, or a value that is not used", left
-
-
-def _factor(left: np.ndarray, right: np.ndarray) -> Remedies:
-    if left.shape != right.shape or not right.any():
+def _findings(gap: Gap) -> Iterator[Finding]:
+    if not (gap.left.size and gap.right.size and _numeric(gap.left) and _numeric(gap.right)):
         return
-    factor = float(np.real(np.vdot(right, left) / np.vdot(right, right)))
-    if factor == 0 or math.isclose(factor, 1, rel_tol=1e-9):
-        return
-    known, cause = _named(factor)
-    if left.size < _EVIDENCE and cause == _UNNAMED:
-        return  # one number is some multiple of any other
-    yield f"torch == {known} x jax everywhere; {cause}", factor * right
+    if np.isfinite(gap.left).all() and np.isfinite(gap.right).all():
+        for remedy in remedies(gap):
+            if gap.closed_by(remedy):
+                yield remedy.finding
+    yield from _shapes(gap)
+    if gap.alike and gap.clues.inputs:
+        same = (gap.left == gap.right) | (np.isnan(gap.left) & np.isnan(gap.right))
+        within = np.nan_to_num(np.abs(gap.left - gap.right), nan=np.inf) <= gap.limit
+        yield from located(gap, ~(same | within))
 
 
-def _named(factor: float) -> tuple[str, str]:
-    if math.isclose(factor, -1, rel_tol=1e-6):
-        return "-1", "look for a sign"
-    for n in (2, 3, 4):
-        if math.isclose(factor, n, rel_tol=1e-6) or math.isclose(factor, 1 / n, rel_tol=1e-6):
-            text = str(n) if factor > 1 else f"1/{n}"
-            return text, "look for a halved or doubled term, or a mean taken for a sum"
-    whole = round(max(factor, 1 / factor)) if factor > 0 else 0
-    if 1 < whole < 1e6 and math.isclose(max(factor, 1 / factor), whole, rel_tol=1e-6):
-        return (str(whole) if factor > 1 else f"1/{whole}"), "look for a sum on one side and a mean on the other"
-    return f"{factor:.10g}", _UNNAMED
+def _numeric(data: np.ndarray) -> bool:
+    return data.dtype.kind in "fciu"
 
 
-def _offset(left: np.ndarray, right: np.ndarray) -> Remedies:
-    if left.shape != right.shape or left.size < _EVIDENCE:
-        return
-    shift = (left - right).mean()
-    yield f"torch == jax + {shift:.6g} everywhere; look for a constant or a bias that one side adds", right + shift
-    if left.ndim > 1 and left.size >= _EVIDENCE * left.shape[-1]:
-        bias = (left - right).mean(axis=tuple(range(left.ndim - 1)), keepdims=True)
-        yield "they differ by one vector along the last axis; look for a bias missing or added twice", right + bias
-
-
-def _axes(left: np.ndarray, right: np.ndarray) -> Remedies:
-    if left.ndim == right.ndim and 1 < right.ndim <= 4:
-        for order in permutations(range(right.ndim)):
-            if order != tuple(range(right.ndim)):
-                yield f"torch == jax with its axes in the order {order}; look for a transpose", right.transpose(order)
-    if left.size == right.size:
-        text = "torch == jax once reshaped"
-        if left.shape == right.shape and right.ndim > 1:
-            yield f"{text} in the other order; look for a flatten of another layout", right.T.reshape(left.shape)
-        elif left.shape != right.shape:
-            yield f"{text}; look for an axis kept, dropped or merged", right.reshape(left.shape)
-
-
-def _each_axis(make: Callable[[np.ndarray, int], np.ndarray], right: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    for axis, length in enumerate(right.shape):
-        if length > 1:
-            yield axis, make(right, axis)
-
-
-def _reversed(left: np.ndarray, right: np.ndarray) -> Remedies:
-    for axis, remedied in _each_axis(np.flip, right):
-        yield f"torch == jax with axis {axis} reversed; look for the direction of a scan, a sort or a kernel", remedied
-
-
-def _shifted(left: np.ndarray, right: np.ndarray) -> Remedies:
-    for step in (1, -1):
-        for axis, remedied in _each_axis(lambda data, axis, step=step: np.roll(data, step, axis), right):
-            yield f"torch == jax rolled by {step:+d} along axis {axis}; look for an index off by one", remedied
+def _shapes(gap: Gap) -> Iterator[Finding]:
+    """A broadcast that should not have been: (n,) met (n, 1) and became (n, n)."""
+    for one, other, names in ((gap.left, gap.right, ("torch", "jax")), (gap.right, gap.left, ("jax", "torch"))):
+        if one.ndim == 1 and other.shape == (*one.shape, *one.shape) and one.size > 1:
+            n = one.size
+            sentence = f"{names[1]} is {[n, n]} where {names[0]} is {[n]}: an array of shape ({n},) met one of ({n}, 1)"
+            yield Finding(f"{sentence}, and both were broadcast")

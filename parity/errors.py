@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from parity.report import Report
 
-__all__ = ["InputError", "MismatchError"]
+__all__ = ["InputError", "MismatchError", "PolicyError"]
 
 
 class InputError(ValueError):
@@ -28,3 +28,7 @@ class MismatchError(AssertionError):
     def __init__(self, report: Report) -> None:
         super().__init__(str(report))
         self.report = report
+
+
+class PolicyError(AssertionError):
+    """A program computes in another dtype than a policy states."""

@@ -74,6 +74,11 @@ class Inputs:
         """The arrays by path; Python values are left out."""
         return {path: leaf for path, leaf in flatten(self.tree).items() if isinstance(leaf, np.ndarray)}
 
+    def numbers(self) -> dict[str, np.ndarray]:
+        """The arrays and the Python numbers by path."""
+        leaves = flatten(self.tree).items()
+        return {path: np.asarray(leaf) for path, leaf in leaves if not isinstance(leaf, str)}
+
     @property
     def signature(self) -> tuple:
         """What a compiled program depends on: shapes, dtypes and Python values."""

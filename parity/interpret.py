@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-__all__ = ["Seed", "Step", "dtypes_of", "evaluated", "is_inexact", "mixed", "walk", "widened"]
+__all__ = ["Seed", "Step", "evaluated", "is_inexact", "mixed", "walk", "widened"]
 
 Seed: TypeAlias = Any
 """A Python integer, or inside a loop a traced unsigned one, which changes with every iteration."""
@@ -49,26 +49,37 @@ def widened(x: Any) -> Any:
     return jnp.asarray(x, jnp.complex128 if jnp.issubdtype(x.dtype, jnp.complexfloating) else jnp.float64)
 
 
+def _constant(var: Any, value: Any) -> Any:
+    """Widened if it is inexact; otherwise in the dtype it was traced with, which 64-bit JAX would not give it."""
+    value = widened(value)
+    whole = isinstance(var.aval.dtype, np.dtype) and var.aval.dtype.kind in "biu"
+    return jnp.asarray(value, var.aval.dtype) if whole else value
+
+
 def walk(program: Any, arguments: Sequence[Any], step: Step, seed: Seed) -> list[Any]:
     """Evaluate ``program``, every equation by ``step``; control flow and calls are entered.
 
     Args:
         program: a jaxpr, closed or not.
         arguments: flat.
-        step: what an equation does.
+        step: what an equation does. If it has the methods ``before(eqn, inputs)`` and ``after(eqn, inputs, outputs)``,
+            they may change what any equation takes and gives, those that are entered included.
         seed: handed on to ``step``, another one for each equation and each iteration.
     """
     jaxpr, constants = (program.jaxpr, program.consts) if hasattr(program, "consts") else (program, ())
-    known = dict(zip(jaxpr.constvars, map(widened, constants), strict=True))
+    known = {var: _constant(var, value) for var, value in zip(jaxpr.constvars, constants, strict=True)}
     known.update(zip(jaxpr.invars, arguments, strict=True))
+    before, after = getattr(step, "before", None), getattr(step, "after", None)
 
     def read(var: Any) -> Any:
-        return widened(var.val) if isinstance(var, core.Literal) else known[var]
+        return _constant(var, var.val) if isinstance(var, core.Literal) else known[var]
 
     for number, eqn in enumerate(jaxpr.eqns):
         inputs, here = [read(var) for var in eqn.invars], mixed(seed + number + 1)
+        inputs = before(eqn, inputs) if before else inputs
         enter = _ENTERED.get(eqn.primitive.name)
         outputs = step(eqn, inputs, here) if enter is None else enter(eqn, inputs, step, here)
+        outputs = after(eqn, inputs, outputs) if after else outputs
         known.update(zip(eqn.outvars, outputs, strict=True))
     return [read(var) for var in jaxpr.outvars]
 
@@ -87,8 +98,7 @@ def _call(eqn: Any, inputs: list[Any], step: Step, seed: Seed) -> list[Any]:
 
 
 def _scan(eqn: Any, inputs: list[Any], step: Step, seed: Seed) -> list[Any]:
-    consts = eqn.params["num_consts"]
-    first = consts + eqn.params["num_carry"]
+    consts, first = _scan_layout(eqn)
 
     def body(carry: Any, xs: Any) -> Any:
         seed, *state = carry
@@ -98,6 +108,19 @@ def _scan(eqn: Any, inputs: list[Any], step: Step, seed: Seed) -> list[Any]:
     options = {"length": eqn.params["length"], "reverse": eqn.params["reverse"]}
     (_, *state), ys = lax.scan(body, (jnp.uint32(seed), *inputs[consts:first]), inputs[first:], **options)
     return [*state, *ys]
+
+
+def _scan_layout(eqn: Any) -> tuple[int, int]:
+    """Where a scan's carry and its slices begin among the inputs.
+
+    Told from ranks, since releases of JAX store it under different names: a slice has one axis less in the body.
+    """
+    body = getattr(eqn.params["jaxpr"], "jaxpr", eqn.params["jaxpr"])
+    whole, carried = (
+        sum(out.aval.shape == inner.aval.shape for out, inner in zip(outer, inside, strict=True))
+        for outer, inside in ((eqn.invars, body.invars), (eqn.outvars, body.outvars))
+    )
+    return whole - carried, whole
 
 
 def _while(eqn: Any, inputs: list[Any], step: Step, seed: Seed) -> list[Any]:
@@ -137,21 +160,6 @@ _ENTERED: dict[str, Callable[..., list[Any]]] = {
     "cond": _cond,
     "custom_linear_solve": _solve,
 }
-
-
-def dtypes_of(program: Any) -> set[str]:
-    """The dtypes of everything that a program computes, calls and loops entered."""
-    jaxpr = getattr(program, "jaxpr", program)
-    found = {str(var.aval.dtype) for eqn in jaxpr.eqns for var in eqn.outvars if hasattr(var.aval, "dtype")}
-    for eqn in jaxpr.eqns:
-        for inner in jax.tree.leaves(eqn.params, is_leaf=_is_program):
-            if _is_program(inner):
-                found |= dtypes_of(inner)
-    return found
-
-
-def _is_program(value: Any) -> bool:
-    return hasattr(getattr(value, "jaxpr", value), "eqns")
 
 
 def evaluated(eqn: Any, inputs: list[Any]) -> list[Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from parity.arrays import Value, rounded
 from parity.diagnose import diagnose
+from parity.findings import Clues
 from parity.report import Leaf, Place
 from parity.tolerance import Allowance, Noise, allowance, rms
 
@@ -29,6 +30,7 @@ class Sides:
         names: what to call left and right.
         missing: whether the left side has no gradient at all (zeros stand in for it).
         simulate: makes the leaf's rounding noise, should it be needed.
+        inputs: of both sides, by path, for the diagnosis.
     """
 
     left: Value
@@ -37,6 +39,7 @@ class Sides:
     names: tuple[str, str] = ("torch", "jax")
     missing: bool = False
     simulate: Callable[[], Noise] | None = None
+    inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def compare_leaf(quantity: str, path: str, dtype: str, sides: Sides) -> Leaf:
@@ -49,11 +52,12 @@ def compare_leaf(quantity: str, path: str, dtype: str, sides: Sides) -> Leaf:
         sides: the values.
     """
     left, right = sides.left.data, sides.right.data
+    clues = Clues(sides.inputs, quantity == "gradient", dtype)
     facts: dict[str, Any] = {"quantity": quantity, "path": path, "dtype": dtype, "shape": left.shape}
     facts |= {"sides": sides.names, "size": left.size}
     if left.shape != right.shape:
         problem = f"shapes differ: {sides.names[0]} {list(left.shape)} | {sides.names[1]} {list(right.shape)}"
-        hint = diagnose(left, right, 0.0, sides.names)
+        hint = diagnose(left, right, 0.0, sides.names, clues)
         return Leaf(**facts, error=np.inf, ratio=np.inf, limit=0.0, reason="", problem=problem, diagnosis=hint)
     truth = None if sides.truth is None or not sides.left.inexact else sides.truth.data
     errors = _errors(left, right, truth, dtype)
@@ -68,7 +72,7 @@ def compare_leaf(quantity: str, path: str, dtype: str, sides: Sides) -> Leaf:
         facts |= {"mismatched": int((error > allowed.largest).sum()), "spread": (rms(error), allowed.spread)}
         facts["absolute"] = _worst(left, right, truth, error)
         facts["relative"] = _worst(left, right, truth, _relative(error, left, right))
-        facts["diagnosis"] = diagnose(left, right, allowed.largest, sides.names)
+        facts["diagnosis"] = diagnose(left, right, allowed.largest, sides.names, clues)
     return Leaf(**facts)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from parity.report import Leaf, Place, Report
 
-__all__ = ["digits", "first_line", "jsonable", "ratio_text", "report_html", "report_text"]
+__all__ = ["digits", "facts", "first_line", "jsonable", "ratio_text", "report_html", "report_text"]
 
 _SHOWN = 3  # leaves described in full; the rest are named
 
@@ -60,12 +60,14 @@ def report_text(report: Report) -> str:
     lines = [_headline(report)]
     failures = report.failures
     for leaf in failures[:_SHOWN]:
-        lines += [f"  {name:<11} {value}" for name, value in _facts(leaf)]
+        lines += [f"  {name:<11} {value}" for name, value in facts(leaf)]
     if len(failures) > _SHOWN:
         rest = [f"{leaf.path} {leaf.dtype}{' (jit)' * (leaf.quantity == 'jit')}" for leaf in failures[_SHOWN:]]
         lines.append(f"  also differ {', '.join(rest)}")
     if failures:
-        lines.append(f"  diagnosis   {report.diagnosis or 'none: no single mistake known here explains the whole gap'}")
+        found = report.explanation.sentences or ("none: no single mistake known here explains the whole gap",)
+        lines += [f"  {name:<11} {text}" for name, text in zip(("diagnosis", "or", "or"), found, strict=False)]
+        lines += [f"  {'located':<11} {note}" for note in report.explanation.notes]
     lines += [f"  note        {note}" for note in report.notes]
     lines.append(f"  cotangent   seed {report.seed}")
     if failures:
@@ -90,25 +92,25 @@ def _between(report: Report) -> str:
     return "between torch and jax"
 
 
-def _facts(leaf: Leaf) -> list[tuple[str, str]]:
+def facts(leaf: Leaf) -> list[tuple[str, str]]:
     """Every fact about a leaf that differs, in the order a reader needs them."""
     left, right = leaf.sides
     kind = " (jit against eager)" if leaf.quantity == "jit" else ""
-    facts = [("leaf", f"{leaf.path}  {leaf.dtype} {list(leaf.shape)}{kind}")]
+    said = [("leaf", f"{leaf.path}  {leaf.dtype} {list(leaf.shape)}{kind}")]
     if leaf.problem:
-        facts.append(("problem", leaf.problem))
+        said.append(("problem", leaf.problem))
     if leaf.mismatched:
-        facts.append(("mismatched", f"{leaf.mismatched} of {leaf.size} elements ({leaf.mismatched / leaf.size:.1%})"))
+        said.append(("mismatched", f"{leaf.mismatched} of {leaf.size} elements ({leaf.mismatched / leaf.size:.1%})"))
     for label, place in (("worst abs", leaf.absolute), ("worst rel", leaf.relative)):
         if place is not None:
-            facts.append((label, _place(place, leaf.dtype, left, right)))
+            said.append((label, _place(place, leaf.dtype, left, right)))
     if leaf.spread[0] > leaf.spread[1]:
-        facts.append(("spread", f"root mean square of the error {leaf.spread[0]:.2e}, allowed {leaf.spread[1]:.2e}"))
+        said.append(("spread", f"root mean square of the error {leaf.spread[0]:.2e}, allowed {leaf.spread[1]:.2e}"))
     if leaf.reason:
-        facts.append(("allowed", f"{leaf.limit:.2g} = {leaf.reason}"))
+        said.append(("allowed", f"{leaf.limit:.2g} = {leaf.reason}"))
     if leaf.diagnosis:
-        facts.append(("pattern", leaf.diagnosis))
-    return facts
+        said.append(("pattern", leaf.diagnosis))
+    return said
 
 
 def _place(place: Place, dtype: str, left: str, right: str) -> str:

@@ -14,6 +14,7 @@ from parity.errors import InputError
 from parity.inputs import Inputs
 from parity.kinds import is_linen_module, is_torch_module
 from parity.layers import mode_flags
+from parity.localize import Layers
 from parity.report import Report
 from parity.settings import Options, Settings
 from parity.trees import map_leaves
@@ -60,9 +61,9 @@ def compare_modules(
     settings = replace(settings, name=settings.name or sides[1])
     flags = mode_flags(linen_module, train, arguments)
     torch_side = TorchSide(_torch_function(torch_module, pairs, train))
-    return Comparison(
-        torch_side, JaxSide(_linen_function(linen_module, flags), settings.jit), named, settings, asked
-    ).report()
+    jax_side = JaxSide(_linen_function(linen_module, flags), settings.jit)
+    layers = Layers(torch_module, linen_module, pairs, flags, train)
+    return Comparison(torch_side, jax_side, named, settings, asked, layers).report()
 
 
 def _check_kinds(torch_module: Any, linen_module: Any) -> None:

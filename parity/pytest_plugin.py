@@ -19,6 +19,8 @@ from parity.page import write_html, write_json
 from parity.report import Report
 from parity.summary import Record, cells, closing_line, columns, rows
 from parity.topics import topic_of
+from parity.training_report import TrainingReport
+from parity.trajectory import compare_training
 
 __all__ = ["Recorder", "parity"]
 
@@ -43,6 +45,14 @@ class Recorder:
     ) -> Report:
         """`parity.compare_modules`; ``record=False`` leaves it out of the table."""
         return self._entered(compare_modules(torch_module, linen_module, inputs, **options), record)
+
+    def compare_training(
+        self, torch_side: Any, jax_side: Any, batches: Any, *, record: bool = True, **options: Any
+    ) -> TrainingReport:
+        """`parity.compare_training`; ``record=False`` leaves it out of the table."""
+        report = compare_training(torch_side, jax_side, batches, **options)
+        self._entered(report, record)
+        return report
 
     def assert_equivalent(self, torch_side: Any, jax_side: Any, inputs: Any, **options: Any) -> Report:
         """`parity.assert_equivalent`, entered in the table whether or not it holds."""

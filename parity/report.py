@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from parity import message
+from parity.findings import Explanation
 
 __all__ = ["Leaf", "Place", "Report"]
 
@@ -74,7 +77,7 @@ class Leaf:
     @property
     def ok(self) -> bool:
         """Whether rounding explains the error."""
-        return self.ratio <= 1
+        return bool(self.ratio <= 1)  # NumPy's own would not go into JSON
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Report:
         versions: of the libraries that ran.
         notes: what was left out, and why.
         rerun: the line that runs this comparison again.
+        examine: looks for the cause, should somebody ask; None where nothing differs at float64.
     """
 
     name: str
@@ -96,6 +100,11 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     rerun: str = ""
+    examine: Callable[[tuple[Leaf, ...]], Explanation] | None = field(default=None, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy keeps what was found, and can look for no more: programs do not pickle."""
+        return {**vars(self), "examine": None}
 
     @property
     def ok(self) -> bool:
@@ -114,8 +123,15 @@ class Report:
 
     @property
     def diagnosis(self) -> str | None:
-        """The likeliest mistake, named only where it explains the whole gap of a leaf; the first such leaf's."""
-        return next((f"{leaf.path}: {leaf.diagnosis}" for leaf in self.failures if leaf.diagnosis), None)
+        """The likeliest mistake, named only where it explains the whole gap."""
+        return next(iter(self.explanation.sentences), None)
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """Every cause that explains the whole gap, the likeliest first; looking for them may take seconds."""
+        from parity.examine import explained
+
+        return explained(self.leaves, self.examine)
 
     def leaf(self, path: str, dtype: str = "float64", quantity: str | None = None) -> Leaf:
         """The leaf at ``path`` and ``dtype``; ``quantity`` tells "output" from "jit".

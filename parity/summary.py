@@ -13,7 +13,7 @@ from parity.topics import reading_order
 
 __all__ = ["Record", "Row", "cells", "closing_line", "columns", "rows"]
 
-_QUANTITIES = ("output", "gradient", "jit")
+_QUANTITIES = ("output", "gradient", "jit", "step", "trajectory", "metric")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from parity.digits import epoch_orders, initial_weights, load_digits
 from parity.errors import InputError
+from parity.pictures import check_writable
 from parity.topics import implementation
 
 __all__ = ["TrainSettings", "History", "TrainingRun", "train"]
@@ -185,9 +186,7 @@ def _check_picture(settings: TrainSettings, out: str | Path | None) -> Path | No
         path /= f"train-{settings.data}.png"
     if path.suffix.lower() != ".png":
         raise InputError(f"train: out must be a folder that exists or a .png file, got {str(out)!r}.")
-    from parity.curves import check_writable
-
-    check_writable(path)
+    check_writable("train: out", path)
     return path
 
 

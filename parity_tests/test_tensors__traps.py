@@ -12,6 +12,7 @@ from jax import lax
 
 import jax_impl.tensors as jax_side
 import torch_impl.tensors as torch_side
+from oracles import agrees
 
 
 class Trap(NamedTuple):
@@ -122,10 +123,8 @@ def set_and_forget(x):
 
 
 def same(left, right):
-    """Equal in shape and, within four spacings of float32, in value; a NaN is equal to one, for that is asserted."""
-    left, right = np.asarray(left, np.float32), np.asarray(right, np.float32)
-    limit = 4 * np.spacing(np.abs(right[np.isfinite(right)]).max(initial=0))
-    return left.shape == right.shape and np.allclose(left, right, rtol=0, atol=limit, equal_nan=True)
+    """Equal in shape and, to the rounding of float32, in value; a NaN is equal to one, for that is asserted."""
+    return agrees(np.asarray(left, np.float32), np.asarray(right, np.float32), "float32")
 
 
 @pytest.mark.filterwarnings("ignore:std.*degrees of freedom")

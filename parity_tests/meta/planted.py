@@ -1,18 +1,48 @@
-"""The catalogue of planted mistakes, over the seven topics of the source text."""
+"""The catalogue of planted mistakes, over every kind of code that a port meets on a CPU."""
 
+import planted_attention
 import planted_autograd
+import planted_batches
+import planted_convolution
+import planted_distances
+import planted_dropout
+import planted_embedding
+import planted_indexing
 import planted_layers
+import planted_losses
+import planted_masks
+import planted_norms
+import planted_optimizers
+import planted_recurrent
 import planted_regression
+import planted_schedules
 import planted_tensors
+import planted_training
+import planted_updates
 from mistake import Mistake
 
 __all__ = ["MISTAKES", "TOPICS"]
 
-TOPICS = ("tensors", "devices", "autograd", "gradient_descent", "linear_regression", "linear", "activations")
-
 MISTAKES: tuple[Mistake, ...] = (
     *planted_tensors.MISTAKES,
+    *planted_indexing.MISTAKES,
     *planted_autograd.MISTAKES,
     *planted_regression.MISTAKES,
     *planted_layers.MISTAKES,
+    *planted_losses.MISTAKES,
+    *planted_distances.MISTAKES,
+    *planted_optimizers.MISTAKES,
+    *planted_updates.MISTAKES,
+    *planted_schedules.MISTAKES,
+    *planted_norms.MISTAKES,
+    *planted_dropout.MISTAKES,
+    *planted_convolution.MISTAKES,
+    *planted_recurrent.MISTAKES,
+    *planted_embedding.MISTAKES,
+    *planted_attention.MISTAKES,
+    *planted_masks.MISTAKES,
+    *planted_batches.MISTAKES,
+    *planted_training.MISTAKES,
 )
+
+TOPICS: tuple[str, ...] = tuple(dict.fromkeys(mistake.topic for mistake in MISTAKES))

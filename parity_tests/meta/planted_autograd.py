@@ -63,7 +63,7 @@ MISTAKES = (
         wrong=lambda x: x * x,
         inputs=(VECTOR,),
         caught=("grad/x",),
-        diagnosis="grad/x: torch == 1/2 x jax everywhere; look for a halved or doubled term",
+        named=("detach", "stop_gradient", "halved or doubled"),
     ),
     autograd(
         name="stop_gradient too many",
@@ -72,7 +72,7 @@ MISTAKES = (
         wrong=lambda x, w: (lax.stop_gradient(w) * x).sum() + lax.stop_gradient(w) ** 2,
         inputs=(VECTOR, np.array(0.75)),
         caught=("grad/w",),
-        diagnosis="grad/w: jax is zero everywhere; look for a stop_gradient",
+        named=("stop_gradient",),
     ),
     autograd(
         name="relu by maximum",
@@ -81,6 +81,7 @@ MISTAKES = (
         wrong=lambda x: jnp.maximum(x, 0),
         inputs=(KINKED,),
         caught=("grad/x",),
+        named=("tie", "differ only", "kink", "edge"),
     ),
     autograd(
         name="clip at its edges",
@@ -89,6 +90,7 @@ MISTAKES = (
         wrong=lambda x: jnp.clip(x, -1, 1),
         inputs=(EDGES,),
         caught=("grad/x",),
+        named=("tie", "differ only", "kink", "edge", "bound", "kink"),
     ),
     autograd(
         name="a gradient split among ties",
@@ -97,6 +99,7 @@ MISTAKES = (
         wrong=lambda x: x.max(axis=1),
         inputs=(TIED,),
         caught=("grad/x",),
+        named=("tie", "differ only", "kink"),
     ),
     autograd(
         name="abs at zero",
@@ -105,6 +108,7 @@ MISTAKES = (
         wrong=lambda x: jnp.where(x >= 0, x, -x),
         inputs=(KINKED,),
         caught=("grad/x",),
+        named=("kink", "tie", "differ only", "zero in the input", "at zero", "edge"),
     ),
     autograd(
         name="where around a NaN gradient",
@@ -113,6 +117,7 @@ MISTAKES = (
         wrong=lambda x: jnp.where(x > 0, jnp.sqrt(x), 0.0),
         inputs=(np.array([4.0, 0.0, -1.0, 9.0]),),
         caught=("grad/x",),
+        named=("where", "not finite", "nan"),
     ),
     autograd(
         name="norm squared at zero",
@@ -121,6 +126,7 @@ MISTAKES = (
         wrong=lambda x: jnp.linalg.norm(x) ** 2,
         inputs=(np.zeros(3),),
         caught=("grad/x",),
+        named=("not finite", "nan", "at zero"),
     ),
     autograd(
         name="a custom derivative without its square",
@@ -129,6 +135,7 @@ MISTAKES = (
         wrong=cube,
         inputs=(VECTOR,),
         caught=("grad/x",),
+        named=("power", "square", "derivative"),
     ),
     autograd(
         name="a complex gradient not conjugated",
@@ -138,6 +145,7 @@ MISTAKES = (
         inputs=(VECTOR + 1j * VECTOR[::-1],),
         caught=("output",),
         options={"gradients": False},
+        named=("conjug",),
     ),
     autograd(
         name="a derivative of the wrong order",
@@ -146,5 +154,6 @@ MISTAKES = (
         wrong=jax.vmap(jax.grad(jnp.sin)),
         inputs=(VECTOR,),
         caught=("output", "grad/x"),
+        named=("derivative", "order of"),
     ),
 )

@@ -71,7 +71,7 @@ MISTAKES = (
         wrong=lambda x, weight, bias: x @ weight + bias,
         inputs=tuple(SQUARE_LAYER.values()),
         caught=("output", "grad/x", "grad/weight"),
-        diagnosis="grad/weight: torch == jax with its axes in the order (1, 0); look for a transpose",
+        named=("transpose",),
     ),
     linear(
         name="bias dropped",
@@ -80,7 +80,7 @@ MISTAKES = (
         wrong=lambda x, weight, bias: x @ weight.T,
         inputs=LAYER,
         caught=("output", "grad/bias"),
-        diagnosis="they differ by one vector along the last axis; look for a bias missing or added twice",
+        named=("bias", "not used"),
     ),
     linear(
         name="bias added twice",
@@ -89,7 +89,7 @@ MISTAKES = (
         wrong=lambda x, weight, bias: affine(x, weight, bias) + bias,
         inputs=LAYER,
         caught=("output", "grad/bias"),
-        diagnosis="they differ by one vector along the last axis; look for a bias missing or added twice",
+        named=("bias", "halved or doubled"),
     ),
     linear(
         name="bias along the batch of a square output",
@@ -98,6 +98,7 @@ MISTAKES = (
         wrong=lambda x, weight, bias: x @ weight.T + bias[:, None],
         inputs=LAYER,
         caught=("output", "grad/bias"),
+        named=("broadcast", "instead of axis", "bias"),
     ),
     linear(
         name="two layers of one width in the other order",
@@ -106,6 +107,7 @@ MISTAKES = (
         wrong=TwoLayers(first="2", second="0"),
         inputs=(ROWS,),
         caught=("output", "grad/x", *WEIGHTS),
+        named=("swap", "hold each other", "change places", "first submodule"),
     ),
     linear(
         name="the activation between two layers left out",
@@ -115,6 +117,7 @@ MISTAKES = (
         inputs=(ROWS,),
         # The last bias alone sees nothing of what comes before it.
         caught=("output", "grad/x", *(path for path in WEIGHTS if path != "grad/params/2/bias")),
+        named=("tanh", "activation", "activate"),
     ),
     linear(
         name="a bias that does not train",
@@ -123,7 +126,7 @@ MISTAKES = (
         wrong=FrozenBias(),
         inputs=(ROWS,),
         caught=("grad/params/2/bias",),
-        diagnosis="grad/params/2/bias: jax is zero everywhere; look for a stop_gradient",
+        named=("stop_gradient",),
     ),
     activations(
         name="gelu by its tanh approximation",
@@ -132,6 +135,7 @@ MISTAKES = (
         wrong=lambda x: jax.nn.gelu(x),
         inputs=(WIDE,),
         caught=EVERYWHERE,
+        named=("tanh", "erf", "gelu"),
     ),
     activations(
         name="softplus without its beta",
@@ -140,6 +144,7 @@ MISTAKES = (
         wrong=lambda x: jax.nn.softplus(x),
         inputs=(WIDE,),
         caught=EVERYWHERE,
+        named=("beta", "softplus", "2.0"),
     ),
     activations(
         name="softmax over the other axis of a square",
@@ -148,6 +153,7 @@ MISTAKES = (
         wrong=lambda x: jax.nn.softmax(x, axis=0),
         inputs=(SQUARE,),
         caught=EVERYWHERE,
+        named=("instead of axis", "transpose"),
     ),
     activations(
         name="leaky slope 0.1 for 0.01",
@@ -156,6 +162,7 @@ MISTAKES = (
         wrong=lambda x: jnp.where(x > 0, x, 0.1 * x),
         inputs=(WIDE,),
         caught=EVERYWHERE,
+        named=("0.01", "slope"),
     ),
     activations(
         name="elu's alpha inside the exponential",
@@ -164,6 +171,7 @@ MISTAKES = (
         wrong=lambda x: jnp.where(x > 0, x, jnp.expm1(0.5 * jnp.where(x > 0, 0.0, x))),
         inputs=(WIDE,),
         caught=EVERYWHERE,
+        named=("alpha", "0.5"),
     ),
     activations(
         name="the other hard sigmoid",
@@ -173,6 +181,7 @@ MISTAKES = (
         wrong=lambda x: jnp.clip(0.2 * x + 0.5, 0.0, 1.0),
         inputs=(WIDE,),
         caught=EVERYWHERE,
+        named=("0.2", "1/6", "0.1666"),
     ),
     activations(
         name="the sign inside a sigmoid",
@@ -181,6 +190,6 @@ MISTAKES = (
         wrong=lambda x: 1 / (1 + jnp.exp(x)),
         inputs=(WIDE,),
         caught=EVERYWHERE,
-        diagnosis="grad/x: torch == -1 x jax everywhere; look for a sign",
+        named=("sign", "complement"),
     ),
 )

@@ -91,6 +91,7 @@ MISTAKES = (
         wrong=partial(scan_descent, rate=RATE + 1e-5),
         inputs=(START,),
         caught=("output/x", "output/f", "output/final", "grad/x"),
+        named=("0.25", "learning rate"),
     ),
     descent(
         name="one step too many",
@@ -99,6 +100,7 @@ MISTAKES = (
         wrong=partial(scan_descent, steps=STEPS + 1),
         inputs=(START,),
         caught=("output/final", "grad/x"),
+        named=("one step", "off by one"),
     ),
     descent(
         name="the loss after the update in the row before it",
@@ -107,7 +109,7 @@ MISTAKES = (
         wrong=partial(scan_descent, late=True),
         inputs=(START,),
         caught=("output/f", "grad/x"),
-        diagnosis="output/f: torch == 4 x jax everywhere",
+        named=("one step", "off by one", "shift"),
     ),
     descent(
         name="gradients accumulated",
@@ -116,6 +118,7 @@ MISTAKES = (
         wrong=accumulating_descent,
         inputs=(START,),
         caught=("output/x", "output/f", "output/final", "grad/x"),
+        named=("accumul", "term is left out"),
     ),
     descent(
         name="a step uphill",
@@ -124,6 +127,7 @@ MISTAKES = (
         wrong=partial(scan_descent, ascend=True),
         inputs=(START,),
         caught=("output/x", "output/f", "output/final", "grad/x"),
+        named=("sign", "-2"),
     ),
     regression(
         name="the loss halved",
@@ -132,7 +136,7 @@ MISTAKES = (
         wrong=lambda X, y, beta: mean_square(X, y, beta) / 2,
         inputs=DATA,
         caught=("output", *GRADIENTS),
-        diagnosis="torch == 2 x jax everywhere; look for a halved or doubled term",
+        named=("halved",),
     ),
     regression(
         name="sum for mean",
@@ -141,7 +145,7 @@ MISTAKES = (
         wrong=lambda X, y, beta: ((y - X @ beta) ** 2).sum(),
         inputs=DATA,
         caught=("output", *GRADIENTS),
-        diagnosis="torch == 1/7 x jax everywhere; look for a sum on one side and a mean on the other",
+        named=("a sum on one side",),
     ),
     regression(
         name="targets (N,) against outputs (N, 1)",
@@ -150,6 +154,7 @@ MISTAKES = (
         wrong=lambda X, y, beta: ((X @ beta[:, None] - y) ** 2).mean(),
         inputs=DATA,
         caught=("output", *GRADIENTS),
+        named=("broadcast",),
     ),
     regression(
         name="wrong constant in the closed form",
@@ -158,7 +163,7 @@ MISTAKES = (
         wrong=lambda X, y, beta: closed_form(X, y, beta) / 2,
         inputs=DATA,
         caught=("output", *GRADIENTS),
-        diagnosis="torch == 2 x jax everywhere",
+        named=("halved or doubled", "2 x"),
     ),
     regression(
         name="the gradient's sign",
@@ -167,7 +172,7 @@ MISTAKES = (
         wrong=lambda X, y, beta: -jax.grad(mean_square, argnums=2)(X, y, beta),
         inputs=DATA,
         caught=("output", *GRADIENTS),
-        diagnosis="torch == -1 x jax everywhere; look for a sign",
+        named=("sign",),
     ),
     regression(
         name="the gradient in another argument",
@@ -176,6 +181,7 @@ MISTAKES = (
         wrong=lambda X, y, beta: jax.grad(mean_square, argnums=1)(X, y, beta) @ y,
         inputs=DATA,
         caught=("output", *GRADIENTS),
+        named=("argument",),
     ),
     regression(
         name="the epsilon moved out of the root, at small magnitude",
@@ -184,5 +190,6 @@ MISTAKES = (
         wrong=standardised_outside,
         inputs=(1e-3 * X,),
         caught=("output", "grad/X"),
+        named=("1e-05", "eps", "root left out", "sqrt", "root of"),
     ),
 )

@@ -47,6 +47,7 @@ MISTAKES = (
         wrong=lambda x: x.reshape(4, 3),
         inputs=(MATRIX,),
         caught=EVERYWHERE,
+        named=("transpose", "axes in the order", "layout"),
     ),
     tensors(
         name="flatten in column order",
@@ -55,6 +56,7 @@ MISTAKES = (
         wrong=lambda x: x.transpose(0, 2, 1).reshape(x.shape[0], -1),
         inputs=(draw.normal(size=(2, 3, 4)),),
         caught=EVERYWHERE,
+        named=("flatten", "layout"),
     ),
     tensors(
         name="mean over the other axis of a square",
@@ -63,7 +65,7 @@ MISTAKES = (
         wrong=lambda x: x.mean(axis=1),
         inputs=(SQUARE,),
         caught=EVERYWHERE,
-        diagnosis="grad/x: torch == jax with its axes in the order (1, 0); look for a transpose",
+        named=("instead of axis", "transpose"),
     ),
     tensors(
         name="N for N-1",
@@ -72,7 +74,7 @@ MISTAKES = (
         wrong=lambda x: x.std(axis=1),
         inputs=(MATRIX,),
         caught=EVERYWHERE,
-        diagnosis="torch == 1.1547",
+        named=("n - 1", "n-1", "ddof"),
     ),
     tensors(
         name="repeat for tile",
@@ -81,6 +83,7 @@ MISTAKES = (
         wrong=lambda x: jnp.repeat(x, 2),
         inputs=(VECTOR,),
         caught=EVERYWHERE,
+        named=("repeat", "tile"),
     ),
     tensors(
         name="the result of at[].set discarded",
@@ -89,6 +92,7 @@ MISTAKES = (
         wrong=set_first_and_discard,
         inputs=(VECTOR,),
         caught=EVERYWHERE,
+        named=("discard", "one element", " set", "differ only"),
     ),
     tensors(
         name="matrix norm of the wrong ord",
@@ -97,6 +101,7 @@ MISTAKES = (
         wrong=lambda x: jnp.linalg.norm(x, ord=2),
         inputs=(MATRIX,),
         caught=EVERYWHERE,
+        named=("ord ", "frobenius", "norm"),
     ),
     tensors(
         name="median of an even count",
@@ -105,6 +110,7 @@ MISTAKES = (
         wrong=jnp.median,
         inputs=(VECTOR,),
         caught=("output", "grad/a"),
+        named=("median", "middle", "quantile", "ceil"),
     ),
     tensors(
         name="sum of int32 left in int32",
@@ -113,6 +119,7 @@ MISTAKES = (
         wrong=lambda x: x.sum(axis=0, dtype=x.dtype),
         inputs=(COUNTS,),
         caught=("output",),
+        named=("int32",),
     ),
     tensors(
         name="remainder with the sign of the dividend",
@@ -121,6 +128,7 @@ MISTAKES = (
         wrong=lambda x: jnp.fmod(x, 0.75),
         inputs=(np.array([-2.0, -0.5, 0.5, 2.0]),),
         caught=("output",),
+        named=("remainder", "fmod", "negative", "lax-rem-div-sign"),
     ),
     tensors(
         name="a keepdims forgotten, broadcast along the other axis",
@@ -129,6 +137,7 @@ MISTAKES = (
         wrong=lambda x: x - x.mean(axis=1),
         inputs=(SQUARE,),
         caught=EVERYWHERE,
+        named=("keepdims", "broadcast", "instead of axis"),
     ),
     devices(
         name="float32 inside a float64 run",
@@ -137,6 +146,7 @@ MISTAKES = (
         wrong=lambda x: jnp.exp(x.astype(jnp.float32)).astype(x.dtype),
         inputs=(MATRIX,),
         caught=EVERYWHERE,
+        named=("float32",),
     ),
     devices(
         name="a constant rounded to float32",
@@ -145,6 +155,7 @@ MISTAKES = (
         wrong=lambda x: float(np.float32(0.1)) * x,
         inputs=(MATRIX,),
         caught=EVERYWHERE,
+        named=("float32",),
     ),
     devices(
         name="a float32 result from a float64 input",
@@ -153,6 +164,7 @@ MISTAKES = (
         wrong=lambda x: (2.0 * x).astype(jnp.float32),
         inputs=(np.array([0.5, 1.0, -3.0]),),  # exact in float32: only the dtype tells
         caught=("output",),
+        named=("float32", "dtype"),
     ),
     devices(
         name="a bfloat16 product inside float32",
@@ -162,6 +174,7 @@ MISTAKES = (
         inputs=(MATRIX, SQUARE),
         caught=("output", "grad/x", "grad/y"),
         dtype="float32",
+        named=("bfloat16", "tf32"),
     ),
     devices(
         name="a float16 mean whose sum overflows",
@@ -171,5 +184,6 @@ MISTAKES = (
         inputs=(LOUD,),
         caught=("output",),
         dtype="float16",
+        named=("overflow", "finite", "float16"),
     ),
 )

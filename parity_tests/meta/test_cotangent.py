@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import parity
 from parity.inputs import cotangent
 from samples import MATRIX, VECTOR, agree, failing, quick
 
@@ -23,9 +24,10 @@ def frozen_softmax(x):
 
 def test_a_sum_is_blind_to_the_gradient_of_a_softmax():
     both = quick(lambda x: torch.softmax(x, -1).sum(), lambda x: frozen_softmax(x).sum(), (VECTOR,), gradients=False)
-    gradient = jax.grad(lambda x: jax.nn.softmax(x).sum())(VECTOR)
+    gradient = jax.grad(lambda x: jax.nn.softmax(x).sum())
     assert both.ok
-    assert np.allclose(gradient, 0, rtol=0, atol=2e-7)  # float32 rounding of a sum that is 1
+    noise = parity.expect(gradient, (VECTOR,)).noise["output"]
+    assert np.abs(gradient(VECTOR)).max() <= noise.factor * np.abs(noise.runs).max()  # rounding of a sum that is 1
 
 
 @pytest.mark.parametrize("mistaken", [broken_softmax, frozen_softmax])

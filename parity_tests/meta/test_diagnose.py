@@ -18,7 +18,7 @@ LIMIT = 1e-12
         (LEFT, 2 * LEFT, "torch == 1/2 x jax everywhere; look for a halved or doubled term"),
         (LEFT, LEFT * 12, "torch == 1/12 x jax everywhere; look for a sum on one side and a mean on the other"),
         (LEFT, -LEFT, "torch == -1 x jax everywhere; look for a sign"),
-        (LEFT, LEFT * np.pi, "x jax everywhere; look for a missing scale"),
+        (LEFT, LEFT * 3.21, "x jax everywhere; look for a missing scale"),
         (LEFT, LEFT + 0.5, "torch == jax + -0.5 everywhere; look for a constant or a bias"),
         (LEFT, LEFT + LEFT[0], "they differ by one vector along the last axis; look for a bias"),
         (LEFT, LEFT.T, "with its axes in the order (1, 0); look for a transpose"),

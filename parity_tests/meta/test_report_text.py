@@ -91,9 +91,15 @@ def test_a_diagnosis_when_one_mistake_explains_the_gap(scaled):
     assert fact(str(scaled).splitlines(), "diagnosis").startswith("output: torch == 2 x jax everywhere")
 
 
-def test_no_diagnosis_when_none_explains_the_gap(report, lines):
+def test_a_diagnosis_found_by_a_remedy_names_the_line(report, lines):
+    assert "the second term is left out" in report.diagnosis
+    assert "test_report_text.py" in fact(lines, "diagnosis")
+
+
+def test_no_diagnosis_when_none_explains_the_gap():
+    report = quick(lambda x: x**2, lambda x: jnp.cos(3 * x) * x**3 + jnp.sin(x + 0.3), (VECTOR,))
     assert report.diagnosis is None
-    assert fact(lines, "diagnosis").startswith("none")
+    assert fact(str(report).splitlines(), "diagnosis").startswith("none")
 
 
 def test_the_seed_of_the_cotangent(lines):

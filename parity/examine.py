@@ -1,0 +1,182 @@
+"""What a report says about the cause of its failures: the numbers first, then remedies tried on the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations, islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from parity.diagnose import finding_of
+from parity.findings import Clues, Explanation, Finding
+from parity.inputs import Inputs
+from parity.message import first_line
+from parity.tolerance import SEMANTIC
+from parity.vjp import JaxSide, Run, TorchSide
+
+if TYPE_CHECKING:
+    from parity.report import Leaf
+
+__all__ = ["Examination", "explained"]
+
+_SHOWN = 3
+_PAIRS = 10  # of arguments that are exchanged
+
+
+def explained(leaves: tuple[Leaf, ...], examine: Callable[[tuple[Leaf, ...]], Explanation] | None) -> Explanation:
+    """The causes that ``examine`` finds, else what the leaves themselves say."""
+    failing = [leaf for leaf in leaves if not leaf.ok]
+    if not failing:
+        return Explanation()
+    widest = [leaf for leaf in failing if leaf.dtype == failing[0].dtype]
+    own = tuple(f"{leaf.path}: {leaf.diagnosis}" for leaf in widest if leaf.diagnosis)[:1]
+    if examine is None:
+        return Explanation(own, tuple(_kind(leaves, failing)))
+    found = examine(leaves)
+    return Explanation(found.sentences or own, (*_kind(leaves, failing), *found.notes))
+
+
+def _kind(leaves: tuple[Leaf, ...], failing: list[Leaf]) -> Iterator[str]:
+    """Whether it is the function or its rounding that differs, and the outputs or their derivatives."""
+    if any(leaf.problem.startswith(("shapes", "dtypes")) for leaf in failing):
+        return
+    wide = [leaf for leaf in leaves if leaf.dtype == "float64" and leaf.quantity != "jit"]
+    narrow = sorted({leaf.dtype for leaf in failing if leaf.dtype != "float64"})
+    if wide and all(leaf.ok for leaf in wide) and narrow:
+        yield (
+            f"at float64 both compute the same function; at {', '.join(narrow)} {_rougher(failing)} loses more than its"
+            " own rounding: sums or products in a narrower dtype (bfloat16, TF32), or an unstable formula"
+        )
+    elif all(leaf.quantity == "gradient" for leaf in failing):
+        yield "every output agrees; only gradients differ"
+    elif wide and all(leaf.ok for leaf in wide):
+        yield "torch and JAX agree; jax.jit changes what the JAX function computes"
+
+
+def _rougher(failing: list[Leaf]) -> str:
+    """The side that is further from the truth, where that can be told."""
+    places = [leaf.absolute for leaf in failing if leaf.absolute and leaf.absolute.truth is not None]
+    if not places:
+        return "one side"
+    far = {("torch", "jax")[abs(p.right - p.truth) > abs(p.left - p.truth)] for p in places}
+    return far.pop() if len(far) == 1 else "each side"
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The float64 runs of a comparison that failed, to be looked into should somebody ask.
+
+    Attributes:
+        sides: torch's and JAX's.
+        inputs: of both sides.
+        names: whether results are keyed by field name.
+        cotangents: as in the runs.
+        runs: torch's and JAX's.
+        layers: looks into two modules; None where the sides are functions.
+    """
+
+    sides: tuple[TorchSide, JaxSide]
+    inputs: Inputs
+    names: bool
+    cotangents: Any
+    runs: tuple[Run, Run]
+    layers: Callable[..., Explanation] | None = None
+
+    def __call__(self, leaves: tuple[Leaf, ...]) -> Explanation:
+        """The causes, the likeliest first."""
+        failing = [leaf for leaf in leaves if not leaf.ok and leaf.dtype == "float64" and leaf.quantity != "jit"]
+        if not failing:
+            return Explanation()
+        notes: list[str] = []
+        first = self._finding(failing[0])
+        own = [f"{failing[0].path}: {first}"] if first else []
+        if first and first.strong:
+            return Explanation(tuple(own))
+        found = self._guarded(notes, self._exchanged, failing)
+        found = found or self._guarded(notes, self._crossed, failing)
+        found = found or self._guarded(notes, self._layered, notes, failing)
+        found = found or self._guarded(notes, self._tried, failing)
+        if not self.layers and failing[0].quantity == "output":
+            notes += self._guarded([], self._aligned)
+        return Explanation(tuple(dict.fromkeys([*map(str, found), *own]))[:_SHOWN], tuple(notes))
+
+    def _guarded(self, notes: list[str], find: Callable, *arguments: Any) -> list[Any]:
+        """At most a handful; what cannot be traced or run has no remedies, and the report goes on."""
+        try:
+            return list(islice(find(*arguments), _SHOWN))
+        except Exception as error:
+            notes.append(f"remedies were not tried: {type(error).__name__}: {first_line(error)}")
+            return []
+
+    def _values(self, path: str) -> tuple[np.ndarray, np.ndarray]:
+        left, right = ({**run.outputs, **run.gradients}[path].data for run in self.runs)
+        return left, right
+
+    def _finding(self, leaf: Leaf) -> Finding | None:
+        clues = Clues(self.inputs.numbers(), leaf.quantity == "gradient", "float64")
+        return finding_of(*self._values(leaf.path), leaf.limit, clues)
+
+    def _exchanged(self, failing: list[Leaf]) -> Iterator[Finding]:
+        """Two leaves that hold each other's values."""
+        for one, other in combinations(failing, 2):
+            (a, b), (c, d) = self._values(one.path), self._values(other.path)
+            alike = a.shape == b.shape == c.shape == d.shape and a.size > 1 and not np.array_equal(a, c)
+            if alike and np.abs(a - d).max() <= one.limit and np.abs(c - b).max() <= other.limit:
+                sentence = f"{one.path} and {other.path} hold each other's values; look for the order of a tree"
+                yield Finding(sentence, "dict-key-sort")
+                return
+
+    def _crossed(self, failing: list[Leaf]) -> Iterator[Finding]:
+        """Two arguments of one shape that changed places."""
+        inputs = self.inputs.at("float64")
+        limits = {leaf.path: leaf.limit for leaf in failing if leaf.quantity == "output"}
+        arrays = {name: value for name, value in inputs.tree.items() if isinstance(value, np.ndarray)}
+        pairs = [pair for pair in combinations(arrays, 2) if arrays[pair[0]].shape == arrays[pair[1]].shape]
+        for one, other in pairs[:_PAIRS] if limits else ():
+            if arrays[one].dtype == arrays[other].dtype and not np.array_equal(arrays[one], arrays[other]):
+                crossed = replace(inputs, tree={**inputs.tree, one: arrays[other], other: arrays[one]})
+                outputs = self.sides[1].run(crossed, "float64", self.names, self.cotangents).outputs
+                gaps = {path: np.abs(outputs[path].data - self.runs[0].outputs[path].data).max() for path in limits}
+                if all(gaps[path] <= limit for path, limit in limits.items()):
+                    sentence = f"the gap vanishes if {one} and {other} change places in the call of the JAX function"
+                    yield Finding(sentence, "positional-arguments")
+
+    def _layered(self, notes: list[str], failing: list[Leaf]) -> Iterator[str]:
+        limits = {leaf.path: leaf.limit for leaf in failing if leaf.quantity == "output"}
+        if self.layers and limits:
+            found = self.layers(self.inputs.at("float64"), self.runs[0], limits)
+            notes.extend(found.notes)
+            yield from found.sentences
+
+    def _aligned(self) -> Iterator[str]:
+        from parity.aligned import first_apart
+        from parity.scopes import jax_scope
+
+        with jax_scope("float64"):
+            text = first_apart(self._traced, self.sides[0], self.inputs.at("float64"), self.names)
+        yield from [text] * bool(text)
+
+    @property
+    def _traced(self) -> Any:
+        from parity.traced import Traced
+
+        inputs, jax = self.inputs.at("float64"), self.sides[1]
+        key = ("forward", self.names, inputs.signature)
+        program, tree = jax.kept(key, lambda: jax.trace(inputs, "float64", self.names, None))
+        floats = sorted(path for path, array in inputs.arrays().items() if array.dtype.kind in "fc")
+        return Traced(program, tree, jax.arguments(inputs, "float64"), floats, self.cotangents)
+
+    def _tried(self, failing: list[Leaf]) -> Iterator[Finding]:
+        from parity.remedies import remedies_tried
+        from parity.scopes import jax_scope
+        from parity.traced import Target
+
+        values = {**self.runs[0].outputs, **self.runs[0].gradients}
+        wanted = {path: value.data for path, value in values.items()}
+        limits = {path: SEMANTIC * float(np.abs(data).max(initial=0.0)) for path, data in wanted.items()}
+        limits.update({leaf.path: leaf.limit for leaf in failing})
+        before = {**dict.fromkeys(wanted, 0.0), **{leaf.path: leaf.error for leaf in failing}}
+        with jax_scope("float64"):
+            yield from remedies_tried(self._traced, Target(wanted, limits, before))

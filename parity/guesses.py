@@ -1,0 +1,96 @@
+"""Which other values a constant of a program is likely to have been meant to have, and what they are called."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from parity.sites import ADDED, SCALED, Constant
+
+__all__ = ["guesses", "named_value", "rounder", "trap_of"]
+
+_EPSILONS = (1e-5, 1e-6, 1e-8, 1e-12, 1e-3, 1e-7, 1e-10, 1e-4, 0.0)
+_SHARES = (0.1, 0.9, 0.99, 0.01, 0.999, 0.5, 0.95, 0.98, 0.2, 0.3, 0.05, 1.0, 0.0)
+_SPECIAL = (0.0, 1.0, -1.0, 2.0, 0.5, float("-inf"), -1e9, -1e4, 20.0, 100.0)
+_NAMES = {
+    math.sqrt(2 / math.pi): "sqrt(2 / pi)",
+    1 / math.sqrt(2): "1 / sqrt(2)",
+    math.sqrt(2): "sqrt(2)",
+    math.pi: "pi",
+    2 * math.pi: "2 pi",
+    math.log(2): "log(2)",
+    math.e: "e",
+    1.0507009873554805: "selu's scale",
+}
+
+
+def guesses(constant: Constant) -> Iterator[float]:
+    """Other values, the likeliest first."""
+    value = constant.value
+    if constant.whole:
+        yield from (v for v in (value + 1, value - 1, 0.0, 1.0, 2.0, -value) if v != value)
+        return
+    if math.isinf(value):
+        yield from (-1e9, -1e4, -100.0, -10.0)
+        return
+    if constant.keys[0][1] == ADDED:
+        yield from _EPSILONS[:-1]
+        return
+    near: list[float] = []
+    if 0 < abs(value) <= 2e-3:
+        near += _EPSILONS
+    if 0 <= abs(value) <= 1:
+        near += [*_SHARES, 1 - value]
+    if value == round(value) and abs(value) > 1:
+        near += [value - 1, value + 1, math.sqrt(abs(value)), value**2]
+    near += [2 * value, value / 2, -value, math.sqrt(abs(value)), value**2, *_SPECIAL]
+    if value:
+        near += [1 / value]
+    yield from dict.fromkeys(v for v in near if v != value)
+
+
+def rounder(value: float) -> Iterator[float]:
+    """Rounder numbers next to one that was solved for, the roundest first; never the number itself."""
+    if not math.isfinite(value) or value == 0:
+        return
+    near = [float(f"{value:.{digits}e}") for digits in range(4)] + [float(round(value))]
+    for power, root in ((-1, lambda n: 1 / n), (2, math.sqrt), (-2, lambda n: 1 / math.sqrt(n))):
+        whole = round(abs(value) ** power) if abs(value) > 1e-9 else 0
+        near += [math.copysign(root(whole), value)] * (0 < whole < 10_000)
+    near += [number for number in _NAMES if math.isclose(number, value, rel_tol=1e-4)]
+    yield from (number for number in near if number)
+
+
+def named_value(value: float) -> str:
+    """The number, and what it equals where that is not plain."""
+    shown = f"{value:.12g}"
+    if len(shown) < 8:
+        return shown
+    for number, name in _NAMES.items():
+        if math.isclose(value, number, rel_tol=1e-9):
+            return f"{shown} = {name}"
+    for power, text in ((-1, "1/{}"), (2, "sqrt({})"), (-2, "1/sqrt({})")):
+        whole = value**power if value > 0 else 0.0
+        if 1 < round(whole) < 1e6 and math.isclose(whole, round(whole), rel_tol=1e-9):
+            return f"{shown} = {text.format(round(whole))}"
+    return f"{value:.8g}"
+
+
+def trap_of(constant: Constant, value: float) -> str:
+    """The known trap behind such a change; "" without one."""
+    old, operand = constant.value, constant.keys[0][1]
+    if operand == SCALED:
+        return ""
+    if operand == ADDED:
+        return "layernorm-eps" if 0 < value <= 2e-3 else ""
+    if old > 0 and value > 0 and old + value == 1:
+        return "bn-momentum-convention"
+    if (old > 1 and old.is_integer() and abs(value - old) == 1) or (constant.whole and {old, value} == {0.0, 1.0}):
+        return "std-ddof"
+    if 0 < old <= 2e-3 and 0 <= value <= 2e-3 and constant.used == "add":
+        return "layernorm-eps"
+    if {old, value} in ({0.5, 1.0}, {1.0, 2.0}, {0.25, 0.5}):
+        return "l2-loss-half"
+    if old <= -10 or value <= -10:
+        return "mask-value-half"
+    return "rmsprop-defaults" if {old, value} == {0.9, 0.99} else ""

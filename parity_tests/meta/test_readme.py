@@ -1,0 +1,54 @@
+"""What the README promises: its example runs and prints what stands there, its commands and links exist."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+import torch_impl
+
+
+@pytest.fixture(scope="module")
+def readme(pytestconfig):
+    return (pytestconfig.rootpath / "README.md").read_text()
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.M | re.S)
+
+
+def rounded(text):
+    """Numbers to four digits: the last ones belong to the machine."""
+    return re.sub(r"-?\d+\.\d+(e[-+]\d+)?", lambda number: f"{float(number[0]):.4g}", text)
+
+
+def test_the_example_prints_what_the_readme_shows(readme, pytestconfig):
+    (example,) = blocks(readme, "python")
+    run = subprocess.run(
+        [sys.executable, "-c", example], capture_output=True, text=True, check=True, cwd=pytestconfig.rootpath
+    )
+    shown = next(block for block in blocks(readme, "") if "leaves differ" in block)
+    assert rounded(run.stdout.strip()) == rounded(shown.strip())
+
+
+def test_the_table_has_every_topic_and_quantity(readme):
+    shown = next(block for block in blocks(readme, "") if block.startswith("topic "))
+    rows = re.findall(r"^(\w+) +(output|gradient|jit) +\d+ ", shown, flags=re.M)
+    assert rows == [(topic, kind) for topic in torch_impl.__all__ for kind in ("output", "gradient", "jit")]
+
+
+def test_every_topic_stands_in_the_list(readme):
+    assert re.findall(r"^\| (\w+) \| \[`torch_impl`\]", readme, flags=re.M) == torch_impl.__all__
+
+
+def test_every_link_leads_somewhere(readme, pytestconfig):
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", readme) if not link.startswith("http")]
+    assert links
+    assert [link for link in links if not (pytestconfig.rootpath / link).exists()] == []
+
+
+def test_every_make_target_exists(readme, pytestconfig):
+    makefile = (pytestconfig.rootpath / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, flags=re.M))
+    assert set(re.findall(r"\bmake ([a-z]+)", readme)) - {"both"} <= targets
