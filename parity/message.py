@@ -59,13 +59,15 @@ def report_text(report: Report) -> str:
     """The report as a terminal shows it."""
     lines = [_headline(report)]
     failures = report.failures
-    for leaf in failures[:_SHOWN]:
-        lines += [f"  {name:<11} {value}" for name, value in facts(leaf)]
-    if len(failures) > _SHOWN:
-        rest = [f"{leaf.path} {leaf.dtype}{' (jit)' * (leaf.quantity == 'jit')}" for leaf in failures[_SHOWN:]]
+    found = report.explanation.sentences or ("none: no single mistake known here explains the whole gap",)
+    shown = _first_of_each(failures)[:_SHOWN]
+    for leaf in shown:
+        said = [(name, value) for name, value in facts(leaf) if name != "pattern" or value not in found[0]]
+        lines += [f"  {name:<11} {value}" for name, value in said]
+    rest = [f"{leaf.path} {leaf.dtype}{' (jit)' * (leaf.quantity == 'jit')}" for leaf in failures if leaf not in shown]
+    if rest:
         lines.append(f"  also differ {', '.join(rest)}")
     if failures:
-        found = report.explanation.sentences or ("none: no single mistake known here explains the whole gap",)
         lines += [f"  {name:<11} {text}" for name, text in zip(("diagnosis", "or", "or"), found, strict=False)]
         lines += [f"  {'located':<11} {note}" for note in report.explanation.notes]
     lines += [f"  note        {note}" for note in report.notes]
@@ -73,6 +75,14 @@ def report_text(report: Report) -> str:
     if failures:
         lines.append(f"  rerun       {report.rerun}")
     return "\n".join(lines)
+
+
+def _first_of_each(failures: tuple[Leaf, ...]) -> list[Leaf]:
+    """One leaf a path: what float64 shows, float32 mostly shows again."""
+    first: dict[tuple[str, str], Leaf] = {}
+    for leaf in failures:
+        first.setdefault((leaf.quantity, leaf.path), leaf)
+    return list(first.values())
 
 
 def _headline(report: Report) -> str:

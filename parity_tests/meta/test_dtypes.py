@@ -133,7 +133,7 @@ def test_a_policy_that_would_prove_nothing_is_refused():
 
 
 def test_a_function_of_neither_framework_is_refused():
-    with pytest.raises(parity.InputError, match="dtypes: fn must run on its inputs, got .* with JAX arrays and"):
+    with pytest.raises(parity.InputError, match=r"dtypes: fn must run on its inputs, got .* with JAX arrays and"):
         parity.dtypes(lambda x: x.no_such_method(), (X,))
 
 
