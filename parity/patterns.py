@@ -232,6 +232,8 @@ def _along(gap: Gap, axis: int) -> Iterator[Remedy]:
 def _affine(gap: Gap) -> Iterator[Remedy]:
     if gap.left.dtype.kind != "f" or gap.left.size < 6 or np.ptp(gap.right) == 0:
         return
+    if np.ptp(gap.left) <= 1e-9 * np.abs(gap.left).max():
+        return  # a constant is any array times zero, plus itself
     center = gap.right.mean()
     slope = ((gap.right - center) * gap.left).sum() / np.square(gap.right - center).sum()
     shift = gap.left.mean() - slope * center

@@ -87,3 +87,7 @@ def test_the_inputs_are_not_changed():
     diagnose(left, right, LIMIT)
     assert np.array_equal(left, LEFT)
     assert np.array_equal(right, LEFT / 2)
+
+
+def test_a_constant_is_not_explained_as_a_multiple_of_what_varies():
+    assert diagnose(np.full((3, 4), 0.3), LEFT, LIMIT) == ""
