@@ -19,7 +19,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --no-loadscope-reorder
 # Small magnitudes have the shapes of the unit ones, and the traps are the frameworks' own.
 SHAPES := -k "not small and not traps" --jaxtyping-packages=torch_impl,jax_impl,beartype.beartype -p parity_tests.meta.shapes
 
-.PHONY: help parity test lint shapes slow calibrate gpu notebooks clean
+.PHONY: help parity test lint shapes slow calibrate planted gpu notebooks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -49,6 +49,9 @@ slow: .venv/.installed ## the long tests
 
 calibrate: .venv/.installed ## random correct pairs: is any flagged? Takes an hour; writes notebooks/calibration.*
 	@$(BIN)/python parity_tests/meta/calibrate.py
+
+planted: .venv/.installed ## write the table of planted mistakes again; takes half an hour
+	@$(BIN)/python parity_tests/meta/planted_table.py --jobs $(JOBS)
 
 gpu: .venv/.installed ## the tests that need an accelerator
 	@JAX_PLATFORMS= $(BIN)/python -m pytest -q -m gpu

@@ -45,7 +45,7 @@ class Mistake:
 
     def is_named_by(self, diagnosis: str | None) -> bool:
         """Whether the sentence says what was done wrong; a quoted line of source says it for no one."""
-        said = _QUOTED.sub("", diagnosis or "").lower()
+        said = " ".join(_QUOTED.sub("", diagnosis or "").lower().split())
         return any(re.search(rf"(?<![\w.]){re.escape(word.lower())}", said) for word in self.named)
 
 

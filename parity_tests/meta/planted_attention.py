@@ -70,7 +70,7 @@ def torch_grouped(q, k, v):
 def rotated(q, *, halves=True, sign=1.0):
     """Rotary positions (Su et al. 2021, arXiv:2104.09864) over 4 features, in halves as Llama's weights want them."""
     q = jnp.concatenate([q, q[..., :1]], -1)
-    angle = sign * jnp.arange(q.shape[2], dtype=q.dtype)[:, None] * 100.0 ** (-np.arange(2) / 2)
+    angle = sign * jnp.arange(q.shape[2], dtype=q.dtype)[:, None] * jnp.array([1.0, 0.1], q.dtype)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     a, b = (q[..., :2], q[..., 2:]) if halves else (q[..., ::2], q[..., 1::2])
     pair = a * cos - b * sin, b * cos + a * sin
@@ -79,7 +79,7 @@ def rotated(q, *, halves=True, sign=1.0):
 
 def torch_rotated(q):
     q = torch.cat([q, q[..., :1]], -1)
-    angle = torch.arange(q.shape[2], dtype=q.dtype)[:, None] * 100.0 ** (-torch.arange(2, dtype=q.dtype) / 2)
+    angle = torch.arange(q.shape[2], dtype=q.dtype)[:, None] * torch.tensor([1.0, 0.1], dtype=q.dtype)
     cos, sin = (f(angle).repeat(1, 2) for f in (torch.cos, torch.sin))
     return q * cos + torch.cat([-q[..., 2:], q[..., :2]], -1) * sin
 
@@ -125,7 +125,7 @@ MISTAKES = (
         packed,
         partial(packed, order=(1, 0, 2)),
         PACKED,
-        named=("block", "swap", "hold each other", "change places"),
+        named=("block", "swap", "hold each other", "change places", "taken in the order"),
     ),
     plant(
         "keys and values swapped",
@@ -133,7 +133,7 @@ MISTAKES = (
         packed,
         partial(packed, order=(0, 2, 1)),
         PACKED,
-        named=("block", "swap", "hold each other", "change places"),
+        named=("block", "swap", "hold each other", "change places", "taken in the order"),
     ),
     plant(
         "heads split from the wrong end",
@@ -197,6 +197,6 @@ MISTAKES = (
         biased,
         partial(biased, sign=1.0),
         QKV,
-        named=("sign", "-1"),
+        named=("sign", "-1", "-0.25"),
     ),
 )

@@ -23,13 +23,13 @@ POSITIONS = (np.array([0.0, 1.0, 2.0, 5.0]),)
 
 def sinusoids(positions, *, width=4, interleaved=True, base=10000.0):
     """Vaswani et al. 2017, section 3.5: sines and cosines of falling frequency take turns."""
-    angles = positions[:, None] * base ** (-np.arange(0, width, 2) / width)
+    angles = positions[:, None] * jnp.asarray(base ** (-np.arange(0, width, 2) / width), positions.dtype)
     pair = jnp.sin(angles), jnp.cos(angles)
     return jnp.stack(pair, -1).reshape(-1, width) if interleaved else jnp.concatenate(pair, -1)
 
 
 def torch_sinusoids(positions):
-    angles = positions[:, None] * 10000.0 ** (-torch.arange(0, 4, 2, dtype=positions.dtype) / 4)
+    angles = positions[:, None] * torch.tensor([1.0, 0.01], dtype=positions.dtype)
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)
 
 
@@ -54,7 +54,7 @@ MISTAKES = (
         present,
         lambda ids, table: table[ids],
         {"ids": GAPS, "table": TABLE},
-        named=("masked", "negative", "last row", "padding"),
+        named=("masked", "negative", "last row", "padding", "where ids is -1"),
     ),
     embedding(
         "not scaled by the root of its width",
@@ -70,7 +70,7 @@ MISTAKES = (
         lambda ids, table: table[ids],
         lambda ids, table: table[ids - 1],
         {"ids": IDS, "table": TABLE},
-        named=("off by one", "shift", "rolled"),
+        named=("off by one", "shift", "rolled", "1 is 0"),
     ),
     embedding(
         "sines first, then cosines",

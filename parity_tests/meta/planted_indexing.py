@@ -161,7 +161,7 @@ MISTAKES = (
         without_negative_jax,
         lambda x, index: x[index],
         (ROWS, LAST),
-        named=("masked", "differ only", "negative", "ignored", "index -1"),
+        named=("masked", "differ only", "negative", "ignored", "index -1", "where index is -1"),
     ),
     plant(
         "an ignored label read as a class",

@@ -117,7 +117,7 @@ MISTAKES = (
         lstm,
         partial(lstm, order="ifog"),
         LSTM,
-        named=("gate", "block"),
+        named=("gate", "block", "taken in the order"),
     ),
     plant(
         "one of the LSTM's two biases",
@@ -190,7 +190,7 @@ MISTAKES = (
         gru,
         partial(gru, order=(1, 0, 2)),
         GRU,
-        named=("gate", "block"),
+        named=("gate", "block", "taken in the order"),
     ),
     plant(
         "relu for tanh",

@@ -94,7 +94,7 @@ MISTAKES = (
         rates(optax.linear_schedule(1 / 3, 1.0, 5)),
         rates(optax.linear_schedule(0.0, 1.0, 5)),
         PEAK,
-        named=("0.333", "1/3"),
+        named=("0.333", "1/3", "-0.666"),
     ),
     plant(
         "the scheduler one step ahead",

@@ -89,7 +89,7 @@ MISTAKES = (
         lambda average, w: average + 0.01 * (w - average),
         lambda average, w: 0.01 * average + 0.99 * w,
         AVERAGED,
-        named=("0.99", "0.01", "momentum"),
+        named=("0.99", "0.01", "momentum", "hold each other"),
     ),
     modes(
         "the weights in evaluation, not their average",

@@ -65,7 +65,7 @@ def _tensor(value: Value) -> torch.Tensor:
 METHODS: dict[str, Callable[[Pair], bool]] = {
     "numpy.allclose, 1e-5 and 1e-8": partial(within, relative=1e-5, absolute=1e-8),
     "torch.testing.assert_close, defaults": within_torch_defaults,
-    "chex.assert_trees_all_close, 1e-6 relative": partial(within, relative=1e-6, absolute=0.0),
+    "relative 1e-6, the default of chex": partial(within, relative=1e-6, absolute=0.0),
     "absolute 1e-5": partial(within, absolute=1e-5),
     "absolute 4e-2": partial(within, absolute=4e-2),
 }
