@@ -6,23 +6,26 @@ import numpy as np
 
 from jax_impl._checks import check_shape
 
-__all__ = ["check_weights", "check_orders"]
+__all__ = ["check_weights", "check_orders", "check_parts"]
 
 
-def check_weights(weights: Sequence[tuple[np.ndarray, np.ndarray]], expected: Sequence[Sequence[int]]) -> None:
+def check_weights(
+    weights: Sequence[tuple[np.ndarray, np.ndarray]], expected: Sequence[Sequence[int]], function: str
+) -> None:
     """Raise unless there is a weight and a bias for each layer, each of its layer's shape.
 
     Args:
         weights: a pair (weight, bias) for each layer.
         expected: the shapes of the weights, (fan_out, fan_in).
+        function: who asks.
 
     Raises:
         ValueError: if one is missing or has another shape.
     """
-    check_shape("initial_state", "weights", (len(weights),), (len(expected),), "one pair for each layer")
+    check_shape(function, "weights", (len(weights),), (len(expected),), "one pair for each layer")
     for (weight, bias), shape in zip(weights, expected, strict=True):
-        check_shape("initial_state", "weight", weight.shape, shape, "(fan_out, fan_in) of its layer")
-        check_shape("initial_state", "bias", bias.shape, shape[:1], "the fan_out of its layer")
+        check_shape(function, "weight", weight.shape, shape, "(fan_out, fan_in) of its layer")
+        check_shape(function, "bias", bias.shape, shape[:1], "the fan_out of its layer")
 
 
 def check_orders(orders: np.ndarray, examples: int, batch_size: int) -> None:
@@ -44,3 +47,17 @@ def check_orders(orders: np.ndarray, examples: int, batch_size: int) -> None:
     # A row out of range would raise in torch, and be clamped in JAX.
     if strange := [row for row, order in enumerate(orders) if not np.array_equal(np.sort(order), np.arange(examples))]:
         raise ValueError(f"train_classifier: orders must be permutations, got another one in row {strange[0]}.")
+
+
+def check_parts(batch: int, parts: int) -> None:
+    """Raise unless a batch splits into equal parts.
+
+    Args:
+        batch: its examples.
+        parts: how many parts.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    if parts < 1 or batch % parts:
+        raise ValueError(f"accumulated_step: parts must divide the batch of {batch}, got {parts}.")

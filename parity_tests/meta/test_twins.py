@@ -19,8 +19,10 @@ JAXTYPING = {"Float", "Int", "Integer", "Num", "Bool", "Shaped", "Complex", "Ine
 # (module, name, aspect): the reason why the twins differ there.
 EXCEPTIONS: dict[tuple[str, str, str], str] = {
     ("linear", "linear_layer", "takes_randomness"): "a linen layer draws its weights in init, from the key of init",
-    ("training", "TrainState", "parameters"): "torch's optimizer owns its moments, optax's rule is handed them",
-    ("training", "TrainState", "defaults"): "the rule is static to jit, and dataclass fields say so by a default",
+    ("_training_steps", "TrainState", "parameters"): "torch's optimizer owns its moments, optax's rule is handed them",
+    ("_training_steps", "TrainState", "defaults"): "the rule is static to jit, and a field says so by a default",
+    ("_training_regression", "Regression", "parameters"): "torch's objects own what a JAX step is handed",
+    ("_training_regression", "Regression", "defaults"): "model and rule are static to jit; a field says so by a default",
 }
 
 
