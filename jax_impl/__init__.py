@@ -14,7 +14,10 @@ __all__ = [
     "linear_regression",
     "linear",
     "activations",
+    "sequential",
+    "data",
     "training",
+    "compilation",
 ]
 
 

@@ -92,12 +92,15 @@ def to_torch(
         pairs = links("to_torch", torch_module, linen_module, inputs)
     else:
         pairs = _matched("to_torch", torch_layers(torch_module), tree_layers(variables), called=False)
-    state = {name: tensor.clone() for name, tensor in torch_module.state_dict().items()}
+    owners = torch_module.state_dict(keep_vars=True)
+    state = {name: tensor.detach().clone() for name, tensor in owners.items()}
     for link in pairs:
         leaf: Any = variables
         for key in link.linen:
             leaf = leaf[key]
-        state[link.torch] = _to_tensor(np.asarray(link.rule.to_torch(np.asarray(leaf)))).to(state[link.torch])
+        tensor = _to_tensor(np.asarray(link.rule.to_torch(np.asarray(leaf)))).to(state[link.torch])
+        # A shared tensor has several names: under any of them the old values would be loaded over the new.
+        state |= {name: tensor for name, owner in owners.items() if owner is owners[link.torch]}
     return state
 
 

@@ -65,12 +65,17 @@ def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
 
 
 def torch_layers(module: Any, inputs: Any = None) -> list[TorchLayer]:
-    """In the order of their first call on ``inputs``; in the order of definition where that cannot be known."""
-    found = {}
+    """In the order of their first call on ``inputs``; in the order of definition where that cannot be known.
+
+    A tensor that two layers share belongs to the first that is defined.
+    """
+    found, seen = {}, set()
     for path, child in module.named_modules():
         tensors = [*child.named_parameters(recurse=False), *child.named_buffers(recurse=False)]
-        if tensors:
-            found[path] = TorchLayer(path, child, {name: tuple(tensor.shape) for name, tensor in tensors})
+        own = {name: tuple(tensor.shape) for name, tensor in tensors if id(tensor) not in seen}
+        seen |= {id(tensor) for _, tensor in tensors}
+        if own:
+            found[path] = TorchLayer(path, child, own)
     called = [] if inputs is None else _torch_call_order(module, inputs)
     first = [path for path in dict.fromkeys(called) if path in found]
     return [found[path] for path in [*first, *(path for path in found if path not in first)]]

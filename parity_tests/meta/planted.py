@@ -16,6 +16,7 @@ import planted_optimizers
 import planted_recurrent
 import planted_regression
 import planted_schedules
+import planted_sequential
 import planted_tensors
 import planted_training
 import planted_updates
@@ -29,6 +30,7 @@ MISTAKES: tuple[Mistake, ...] = (
     *planted_autograd.MISTAKES,
     *planted_regression.MISTAKES,
     *planted_layers.MISTAKES,
+    *planted_sequential.MISTAKES,
     *planted_losses.MISTAKES,
     *planted_distances.MISTAKES,
     *planted_optimizers.MISTAKES,

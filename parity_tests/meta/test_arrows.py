@@ -14,7 +14,7 @@ from house import PACKAGES, ROOT, modules, place, sources
 # Beside the standard library and itself, at import time or later. `flax.linen` admits neither nnx nor flax.training.
 ALLOWED = {
     "torch_impl": {"torch", "numpy", "jaxtyping"},
-    "jax_impl": {"jax", "flax.linen", "optax", "numpy", "jaxtyping"},
+    "jax_impl": {"jax", "flax.linen", "optax", "grain", "absl.flags", "numpy", "jaxtyping"},
 }
 HEAVY = {"torch", "jax", "jaxlib", "flax", "optax", "typer", "rich", "matplotlib", "sklearn", "pytest"}
 FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax"}
