@@ -34,7 +34,8 @@ class Case:
 
     def run(self, **options: Any) -> Report:
         """Compare the two sides; ``options`` override the declared ones."""
-        modules = is_torch_module(self.torch_side) and is_linen_module(self.jax_side)
+        port = is_linen_module(self.jax_side) or is_torch_module(self.jax_side)
+        modules = is_torch_module(self.torch_side) and port
         chosen: Callable = compare_modules if modules else compare
         return chosen(self.torch_side, self.jax_side, self.inputs, **{**self.options, **options})
 
@@ -44,7 +45,7 @@ def case(torch_side: Any, jax_side: Any, inputs: Any, **options: Any) -> Case:
 
     Args:
         torch_side: a function of tensors or an ``nn.Module``.
-        jax_side: its port: a function of JAX arrays or a linen module.
+        jax_side: its port: a function of JAX arrays or a linen module; a second ``nn.Module``.
         inputs: as for ``compare``.
         **options: see `parity.Options`; ``train=`` for modules.
     """

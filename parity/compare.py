@@ -10,15 +10,16 @@ from parity.comparison import Asked, Comparison
 from parity.errors import InputError
 from parity.inputs import Inputs
 from parity.kinds import is_linen_module, is_torch_module
+from parity.opaque import right_side
 from parity.report import Report
 from parity.settings import Options, Settings
-from parity.vjp import JaxSide, TorchSide
+from parity.vjp import TorchSide
 
 __all__ = ["compare"]
 
 
 def compare(torch_fn: Callable, jax_fn: Callable, inputs: Any, **options: Unpack[Options]) -> Report:
-    """Compare a function of torch tensors with its port to JAX.
+    """Compare a function of torch tensors with its port to JAX, or to torch or NumPy (``right=``).
 
     One call checks every output, the gradient of every float input under a random cotangent, and the compiled JAX
     function against itself run eagerly. At float64 the sides are held against each other; at lower dtypes each is
@@ -26,7 +27,8 @@ def compare(torch_fn: Callable, jax_fn: Callable, inputs: Any, **options: Unpack
 
     Args:
         torch_fn: takes and returns torch tensors, in any nesting of tuples, lists, dicts and dataclasses.
-        jax_fn: the same of JAX arrays; the result must be nested the same way.
+        jax_fn: the same of JAX arrays; the result must be nested the same way. With ``right="torch"`` a second function
+            of tensors, with ``right="numpy"`` one of NumPy arrays, which has no gradients.
         inputs: a tuple of positional arguments or a dict of keywords, each a tree of arrays (NumPy's, or any
             framework's). Floats are cast to the dtype under test; Python numbers and strings are passed as they are.
         **options: see `parity.Options`.
@@ -47,7 +49,7 @@ def compare(torch_fn: Callable, jax_fn: Callable, inputs: Any, **options: Unpack
     named = Inputs.of("compare", inputs, (torch_fn, jax_fn), settings)
     call = f"parity.compare({_name_of(torch_fn)}, {_name_of(jax_fn)}, inputs, {settings.chosen})"
     settings = replace(settings, name=settings.name or _first_name(jax_fn, torch_fn))
-    return Comparison(TorchSide(torch_fn), JaxSide(jax_fn, settings.jit), named, settings, Asked(call=call)).report()
+    return Comparison(TorchSide(torch_fn), right_side(jax_fn, settings), named, settings, Asked(call=call)).report()
 
 
 def _check_function(argument: str, side: Any) -> None:

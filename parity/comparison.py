@@ -5,18 +5,21 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from parity import message
+from parity.arrays import Value
 from parity.errors import InputError
 from parity.examine import Examination
 from parity.expect import Simulation
 from parity.inputs import Inputs, cotangent
 from parity.leaves import Sides, compare_leaf
+from parity.opaque import NumpySide, Right, limits_of, remedy_for, sides_called
 from parity.report import Leaf, Report
 from parity.settings import Settings
 from parity.vjp import JaxSide, NotAnArrayError, Run, TorchSide
@@ -62,8 +65,8 @@ class Comparison:
     ``layers`` looks into two modules, where the sides are modules.
     """
 
-    torch: TorchSide
-    jax: JaxSide
+    left: TorchSide
+    right: Right
     inputs: Inputs
     settings: Settings
     asked: Asked
@@ -76,18 +79,18 @@ class Comparison:
         Raises:
             InputError: if a side fails, or the sides return different trees, or nothing.
         """
-        dtypes, leaves, notes, examine = self.settings.dtypes, [], [], None
+        dtypes, leaves, notes, examine = self.settings.dtypes, [], [*limits_of(self.right, self.settings)], None
         names, paths = self._tree(dtypes[0])
-        draw = partial(cotangent, self.settings.seed) if self.settings.gradients else None
+        draw = self._draw
         for dtype in dtypes:
             runs = self._runs(dtype, names, paths, draw)
             leaves += self._outputs(runs)
-            if self.settings.jit and dtype == ("float64" if "float64" in dtypes else dtypes[0]):
+            if dtype == self._jitted:
                 leaves += self._jit_against_eager(runs, names, paths)
             leaves += self._gradients(runs) if runs.alike else []
             notes += self._notes(runs)
             if dtype == "float64" and not all(leaf.ok for leaf in leaves):
-                examine = Examination(self._sides, self.inputs, names, draw, (runs.left, runs.right), self.layers)
+                examine = self._examination(runs, names)
         if not self.settings.edge_cases and not any(leaf.size for leaf in leaves if leaf.quantity == "output"):
             raise InputError(
                 f"{self.asked.function}: outputs must hold at least one element, got only empty ones."
@@ -96,11 +99,25 @@ class Comparison:
         report = Report(self.settings.name, tuple(leaves), self.settings.seed, versions(), tuple(notes))
         return replace(report, rerun=rerun(self.asked.call), examine=examine)
 
+    @cached_property
+    def _draw(self) -> Any:
+        """Draws cotangents; one object, since compiled programs are kept under it. None without gradients."""
+        without = isinstance(self.right, NumpySide) or not self.settings.gradients
+        return None if without else partial(cotangent, self.settings.seed)
+
+    def _examination(self, runs: _Runs, names: bool) -> Examination | None:
+        if not isinstance(self.right, JaxSide) or self._traced != "float64":
+            return None
+        sides = self.left, self.right
+        return Examination(sides, self.inputs, names, self._draw, (runs.left, runs.right), self.layers)
+
     def _tree(self, dtype: str) -> tuple[bool, frozenset[str]]:
         """Whether results match by field name or only by position, and the paths that both sides have."""
         left = right = frozenset()
+        traced = self._traced if dtype == "float64" else dtype
         for names in (True, False):
-            left, right = (self._attempt(side, "paths", self.inputs.at(dtype), dtype, names) for side in self._sides)
+            left = self._attempt(self.left, "paths", self.inputs.at(dtype), dtype, names)
+            right = self._attempt(self.right, "paths", self.inputs.at(dtype), traced, names)
             if left == right and left:
                 return names, left
         one, other = self.asked.arguments
@@ -112,15 +129,36 @@ class Comparison:
             " Return the same nesting of tuples or the same dict keys on both sides."
         )
 
+    @cached_property
+    def _traced(self) -> str:
+        """Where the float64 values of the right side come from: float32's program, if JAX cannot trace float64's.
+
+        The carry of linen's LSTM, say, is float32 whatever its inputs are.
+        """
+        for dtype in ("float64", "float32") if isinstance(self.right, JaxSide) else ():
+            with suppress(Exception):
+                self.right.paths(self.inputs.at(dtype), dtype, True)
+                return dtype
+        return "float64"
+
     @property
-    def _sides(self) -> tuple[TorchSide, JaxSide]:
-        return self.torch, self.jax
+    def _jitted(self) -> str:
+        """The dtype at which compiled JAX is held against eager: the first of its own, float64 before the others."""
+        own = [dtype for dtype in self.settings.dtypes if dtype != "float64" or self._traced == "float64"]
+        compiled = own and self.settings.jit and isinstance(self.right, JaxSide)
+        return ("float64" if "float64" in own else own[0]) if compiled else ""
 
     def _runs(self, dtype: str, names: bool, paths: frozenset[str], draw: Any) -> _Runs:
         inputs = self.inputs.at(dtype)
-        left, right = (self._run(side, inputs, dtype, names, paths, draw) for side in self._sides)
-        truth = right if dtype == "float64" else self._run(self.jax, inputs, "float64", names, paths, draw)
-        return _Runs(dtype, left, right, truth, Simulation(self.jax, inputs, dtype, names, draw, truth))
+        left = self._run(self.left, inputs, dtype, names, paths, draw)
+        if self._traced == "float64":
+            truth = self._run(self.right, inputs, "float64", names, paths, draw)
+        else:
+            truth = Simulation(self.right, inputs, "float64", names, draw, traced=self._traced).interpreted()
+        right = truth if dtype == "float64" else self._run(self.right, inputs, dtype, names, paths, draw)
+        traced = self._traced if dtype == "float64" else dtype
+        simulation = Simulation(self.right, inputs, dtype, names, draw, truth, traced, self.left)
+        return _Runs(dtype, left, right, truth, simulation)
 
     def _run(self, side: Any, inputs: Inputs, dtype: str, names: bool, paths: frozenset[str], draw: Any) -> Run:
         run = self._attempt(side, "run", inputs, dtype, names, draw)
@@ -134,37 +172,40 @@ class Comparison:
 
     def _outputs(self, runs: _Runs) -> Iterator[Leaf]:
         for path, value in runs.left.outputs.items():
-            truth = None if runs.dtype == "float64" else runs.truth.outputs[path]
-            noise = partial(runs.simulation.noise, path)
-            sides = Sides(
-                value, runs.right.outputs[path], truth, simulate=noise, inputs=runs.simulation.inputs.numbers()
-            )
-            yield compare_leaf("output", path, runs.dtype, sides)
+            yield compare_leaf("output", path, runs.dtype, self._leaf(runs, path, value))
 
     def _gradients(self, runs: _Runs) -> Iterator[Leaf]:
         for path, value in runs.left.gradients.items():
-            truth = None if runs.dtype == "float64" else runs.truth.gradients[path]
-            noise, missing = partial(runs.simulation.noise, path), path in runs.left.disconnected
-            sides = Sides(value, runs.right.gradients[path], truth, missing=missing, simulate=noise)
-            sides = replace(sides, inputs=runs.simulation.inputs.numbers())
+            sides = replace(self._leaf(runs, path, value), missing=path in runs.left.disconnected)
             yield compare_leaf("gradient", path, runs.dtype, sides)
 
     def _jit_against_eager(self, runs: _Runs, names: bool, paths: frozenset[str]) -> Iterator[Leaf]:
-        side = JaxSide(self.jax.function, jit=False)
+        side = JaxSide(self.right.function, jit=False)
         eager = self._run(side, self.inputs.at(runs.dtype), runs.dtype, names, paths, None)
         for path, value in eager.outputs.items():
-            truth = None if runs.dtype == "float64" else runs.truth.outputs[path]
-            noise = partial(runs.simulation.noise, path)
-            sides = Sides(value, runs.right.outputs[path], truth, ("eager", "jit"), simulate=noise)
+            sides = replace(self._leaf(runs, path, value), names=("eager", "jit"), inputs={})
             yield compare_leaf("jit", path, runs.dtype, sides)
+
+    def _leaf(self, runs: _Runs, path: str, left: Value) -> Sides:
+        right, truth = ({**run.outputs, **run.gradients}[path] for run in (runs.right, runs.truth))
+        return Sides(
+            left,
+            right,
+            None if runs.dtype == "float64" else truth,
+            sides_called(self.right),
+            simulate=partial(runs.simulation.noise, path),
+            inputs=runs.simulation.inputs.numbers(),
+        )
 
     def _notes(self, runs: _Runs) -> Iterator[str]:
         if self.settings.gradients and not runs.alike:
             yield f"{runs.dtype}: gradients are not compared, since the outputs differ in shape"
-        if runs.simulation.unread:
+        if runs.simulation.unread and isinstance(self.right, JaxSide):
             yield f"{runs.dtype}: allowances come from perturbed inputs; the program cannot be interpreted"
+        if runs.dtype == "float64" and self._traced != "float64":
+            yield f"float64: JAX cannot trace the program there; its {self._traced} program is interpreted in float64"
 
-    def _attempt(self, side: TorchSide | JaxSide, what: str, inputs: Inputs, dtype: str, *rest: Any) -> Any:
+    def _attempt(self, side: Any, what: str, inputs: Inputs, dtype: str, *rest: Any) -> Any:
         """``side.what(inputs, dtype, ...)``; whatever the caller's function raises becomes one sentence."""
         who = f"{self.asked.function}: {self._argument(side)}"
         try:
@@ -175,21 +216,11 @@ class Comparison:
             raise InputError(f"{who} must return arrays or numbers, {error}.") from error
         except Exception as error:
             said = f"{type(error).__name__}: {message.first_line(error)}"
-            remedy = self._remedy(type(error).__name__)
+            remedy = remedy_for(error, self.settings.jit)
             raise InputError(f"{who} must run on the inputs at {dtype}, got {said}.{remedy}") from error
 
-    def _argument(self, side: TorchSide | JaxSide) -> str:
-        return self.asked.arguments[isinstance(side, JaxSide)]
-
-    def _remedy(self, kind: str) -> str:
-        if "Tracer" not in kind and "Concret" not in kind:
-            return ""
-        if not self.settings.jit:
-            return " Gradients are traced even where nothing is compiled: pass gradients=False too."
-        return (
-            " jax.jit sees shapes, not values: pass settings as Python numbers, which stay static,"
-            " or pass jit=False to compare eagerly."
-        )
+    def _argument(self, side: Any) -> str:
+        return self.asked.arguments[side is not self.left]
 
 
 def _listed(paths: Any) -> str:

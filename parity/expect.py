@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from parity.arrays import ROUNDOFF, Value, as_value
+from parity.errors import InputError
 from parity.inputs import Inputs
 from parity.message import first_line
+from parity.opaque import Right, remedy_for
 from parity.scopes import jax_scope
 from parity.settings import Settings
-from parity.tolerance import Noise
-from parity.vjp import JaxSide, Run
+from parity.tolerance import FACTOR, FACTOR_PERTURBED, Noise
+from parity.vjp import JaxSide, Run, TorchSide
 
 __all__ = ["Expectation", "Simulation", "expect"]
 
@@ -47,15 +49,20 @@ class Simulation:
         dtype: whose rounding to simulate.
         names: whether results are keyed by field name.
         cotangents: as in the run.
-        truth: the float64 run that deviations are measured from.
+        truth: the float64 run; None where the program cannot be traced in float64 (linen's LSTM, whose carry starts
+            in float32): then `interpreted` is the truth.
+        traced: the dtype to trace the program at, where it cannot be ``dtype``.
+        peer: the side that it is compared with, if any.
     """
 
-    side: JaxSide
+    side: Right
     inputs: Inputs
     dtype: str
     names: bool
     cotangents: Any
-    truth: Run
+    truth: Run | None = None
+    traced: str = ""
+    peer: TorchSide | None = None
 
     def noise(self, path: str) -> Noise:
         """Of the output or the gradient at ``path``."""
@@ -63,44 +70,67 @@ class Simulation:
 
     def interpreted(self) -> Run:
         """The program as traced at ``dtype``, every step in float64."""
-        values = self._simulated(1, 0.0, None)
-        return Run({path: Value("float64", run[0]) for path, run in values.items()})
+        values = {path: Value(runs.dtype.name, runs[0]) for path, runs in self._simulated.items()}
+        gradients = {path: value for path, value in values.items() if path.startswith("grad/")}
+        return Run({path: value for path, value in values.items() if path not in gradients}, gradients)
 
     @cached_property
     def _all(self) -> dict[str, Noise]:
+        if not isinstance(self.side, JaxSide):
+            return self._perturbed("only JAX programs can")
         try:
             return self._interpreted()
         except Exception as error:  # whatever cannot be read, a primitive of tomorrow's JAX say, has the fallback
             return self._perturbed(f"{type(error).__name__}: {first_line(error)}")
 
     def _interpreted(self) -> dict[str, Noise]:
-        amplify, only = (_AMPLIFY_64, "float64") if self.dtype == "float64" else (AMPLIFY, None)
-        runs = self._simulated(RUNS, amplify, only)
-        noise = {path: _deviation(run, self._exact[path], amplify) for path, run in runs.items()}
-        if any(_is_shifted(run, ROUNDOFF[self.dtype], self._exact[path]) for path, run in noise.items()):
-            stated = {path: run[0] for path, run in self._simulated(1, 0.0, None).items()}
-            return {
-                path: Noise(_deviation(run, stated[path], amplify), truth=stated[path]) for path, run in runs.items()
-            }
-        if only is not None or not self._narrows:
-            return {path: Noise(run) for path, run in noise.items()}
-        full = self._simulated(RUNS, amplify, self.dtype)
-        return {
-            path: Noise(run, full=_deviation(full[path], self._exact[path], amplify)) for path, run in noise.items()
-        }
+        noise = {path: Noise(_errors(runs, self._amplify)) for path, runs in self._simulated.items()}
+        stated = self.truth is None or any(self._is_another(path, one.largest) for path, one in noise.items())
+        return {path: self._with_more(path, one, stated) for path, one in noise.items()}
+
+    def _with_more(self, path: str, noise: Noise, stated: bool) -> Noise:
+        uniform = (lambda: _errors(self._uniform[path], self._amplify)) if self._mixes else None
+        return replace(noise, truth=self._simulated[path][0] if stated else None, full=uniform)
+
+    def _is_another(self, path: str, largest: float) -> bool:
+        """Whether the program is another one than in float64: further off than its rounding, and its constants'."""
+        interpreted, truth = self._simulated[path][0], self._exact[path]
+        both = np.isfinite(interpreted) & np.isfinite(truth)
+        gap = np.abs(np.where(both, interpreted, 0) - np.where(both, truth, 0)).max(initial=0.0)
+        scale = np.abs(np.where(both, truth, 0)).max(initial=0.0)
+        return interpreted.dtype.kind in "fc" and bool(gap > FACTOR * max(largest, ROUNDOFF[self.dtype] * scale))
 
     @property
-    def _narrows(self) -> bool:
-        """Whether some step of the program rounds more coarsely than the dtype under test."""
+    def _amplify(self) -> float:
+        return _AMPLIFY_64 if self.dtype == "float64" else AMPLIFY
+
+    @property
+    def _mixes(self) -> bool:
+        """Whether some step of the program rounds otherwise than the dtype under test."""
         from parity.jaxprs import dtypes_of
 
-        closed, _ = self._traced
-        return any(ROUNDOFF.get(name, 0.0) > ROUNDOFF[self.dtype] for name in dtypes_of(closed))
+        units = {ROUNDOFF.get(name, ROUNDOFF[self.dtype]) for name in dtypes_of(self._traced[0])}
+        return self.dtype != "float64" and units != {ROUNDOFF[self.dtype]}
+
+    @cached_property
+    def _simulated(self) -> dict[str, np.ndarray]:
+        return self._drawn("float64" if self.dtype == "float64" else None)
+
+    @cached_property
+    def _uniform(self) -> dict[str, np.ndarray]:
+        return self._drawn(self.dtype)
 
     @property
     def _traced(self) -> tuple[Any, Any]:
-        key = ("jaxpr", self.dtype, self.names, self.cotangents, self.inputs.signature)
-        return self.side.kept(key, lambda: self.side.trace(self.inputs, self.dtype, self.names, self.cotangents))
+        dtype = self.traced or self.dtype
+        key = ("jaxpr", dtype, self.names, self.cotangents, self.inputs.signature)
+        return self._jax.kept(key, lambda: self._jax.trace(self.inputs, dtype, self.names, self.cotangents))
+
+    @property
+    def _jax(self) -> JaxSide:
+        if not isinstance(self.side, JaxSide):
+            raise TypeError("it is not JAX's")
+        return self.side
 
     @property
     def unread(self) -> str:
@@ -108,56 +138,61 @@ class Simulation:
         made = vars(self).get("_all", {})
         return next((noise.unread for noise in made.values()), "")
 
-    def _simulated(self, runs: int, amplify: float, only: str | None) -> dict[str, np.ndarray]:
+    def _drawn(self, only: str | None) -> dict[str, np.ndarray]:
         import jax
 
-        from parity.noise import simulator
+        from parity.noise import Simulator
 
         closed, tree = self._traced
-        key = ("noise", self.dtype, self.names, self.cotangents, runs, amplify, only, self.inputs.signature)
-        draw = self.side.kept(key, lambda: simulator(closed, runs, amplify, only))
-        arguments = self.side.arguments(self.inputs, self.dtype)
+        key = ("noise", self.traced or self.dtype, self.names, self.cotangents, self.inputs.signature)
+        simulator = self._jax.kept(key, lambda: Simulator(closed, RUNS))
+        arguments = self._jax.arguments(self.inputs, self.traced or self.dtype)
         with jax_scope("float64"):
-            outputs, gradients = jax.tree.unflatten(tree, draw(arguments))
+            outputs, gradients = jax.tree.unflatten(tree, simulator(arguments, self._amplify, only))
             named = {**outputs, **{f"grad/{path}": leaf.conj() for path, leaf in gradients.items()}}
             return {path: as_value(leaf).data for path, leaf in named.items()}
 
     @cached_property
     def _exact(self) -> dict[str, np.ndarray]:
-        return {path: value.data for path, value in {**self.truth.outputs, **self.truth.gradients}.items()}
+        truth = self.truth or self.interpreted()
+        return {path: value.data for path, value in {**truth.outputs, **truth.gradients}.items()}
 
     def _perturbed(self, unread: str) -> dict[str, Noise]:
-        """For a program that cannot be interpreted: its answers to inputs one rounding away."""
-        runs: dict[str, list[np.ndarray]] = {path: [] for path in self._exact}
-        for seed in range(RUNS):
-            moved = self.inputs.moved(AMPLIFY * ROUNDOFF[self.dtype], seed)
-            run = self.side.run(moved, "float64", self.names, self.cotangents)
-            for path, value in {**run.outputs, **run.gradients}.items():
-                runs[path].append(_deviation(value.data, self._exact[path], AMPLIFY))
-        return {path: Noise(np.stack(run), unread) for path, run in runs.items()}
+        """For a program that cannot be interpreted: its answers to inputs one rounding away.
+
+        Run in float64, they lack the rounding inside, which is all there is where a leaf is zero by cancellation. What
+        both sides are off by at ``dtype`` stands for it: the smaller of the two, so that neither excuses itself.
+        """
+        moved = [self.inputs.moved(AMPLIFY * ROUNDOFF[self.dtype], seed) for seed in range(RUNS)]
+        runs = self._answers(self.side, moved, "float64")
+        if self.peer is not None:
+            own = [self._answers(side, moved, self.dtype) for side in (self.side, self.peer)]
+            for path, found in runs.items():
+                smaller = min((one[path] for one in own), key=lambda one: np.abs(one).max(initial=0.0))
+                runs[path] = np.concatenate([found, smaller])
+        factor = FACTOR_PERTURBED[self.dtype]
+        return {path: Noise(found, unread, factor=factor) for path, found in runs.items()}
+
+    def _answers(self, side: Any, moved: list[Inputs], dtype: str) -> dict[str, np.ndarray]:
+        runs = {path: [exact] for path, exact in self._exact.items()}
+        for inputs in moved:
+            run = side.run(inputs, dtype, self.names, self.cotangents)
+            for path in runs:
+                runs[path].append({**run.outputs, **run.gradients}[path].data)
+        return {path: _errors(np.stack(found), AMPLIFY) for path, found in runs.items()}
 
 
-def _deviation(run: np.ndarray, truth: np.ndarray, amplify: float) -> np.ndarray:
-    """Errors back at their own size; where the truth is not finite, none.
+def _errors(runs: np.ndarray, amplify: float) -> np.ndarray:
+    """Deviations from the first run, which has no errors, back at their own size; where it is not finite, none.
 
     Raises:
-        ArithmeticError: if no run is finite where the truth is: then the simulation says nothing.
+        ArithmeticError: if no other run is finite where the first is: then the simulation says nothing.
     """
-    finite = np.isfinite(truth)
-    noise = np.where(finite, run - np.where(finite, truth, 0), 0) / amplify
-    if noise.ndim > truth.ndim and not np.isfinite(noise).any(axis=0).all():
+    exact = np.isfinite(runs[0])
+    errors = np.where(exact, runs[1:] - np.where(exact, runs[0], 0), 0) / amplify
+    if not np.isfinite(errors).any(axis=0).all():
         raise ArithmeticError("its simulated errors are not finite")
-    return noise
-
-
-def _is_shifted(noise: np.ndarray, unit: float, truth: np.ndarray) -> bool:
-    """Whether the runs agree with each other but not with the truth: the program is another one in float64."""
-    if noise.dtype.kind not in "fc" or not noise.size:
-        return False
-    noise = np.where(np.isfinite(noise), noise, 0)
-    center = noise.mean(axis=0)
-    spread = np.abs(noise - center).max()
-    return bool(np.abs(center).max() > 50 * spread + 50 * unit * np.abs(truth[np.isfinite(truth)]).max(initial=0.0))
+    return errors
 
 
 @np.errstate(all="ignore")
@@ -176,6 +211,9 @@ def expect(fn: Callable, inputs: Any, *, dtype: str = "float32", **options: Any)
     Returns:
         Truth and noise by output path. An error within 8 times the largest noise is rounding.
 
+    Raises:
+        InputError: on bad inputs, or if ``fn`` fails.
+
     Example:
         >>> expected = parity.expect(jnp.tanh, (np.linspace(-2, 2, 9),))
         >>> expected.truth["output"].dtype
@@ -184,16 +222,22 @@ def expect(fn: Callable, inputs: Any, *, dtype: str = "float32", **options: Any)
     settings = Settings.of("expect", {"dtypes": (dtype,), **options})
     named = Inputs.of("expect", inputs, (fn, fn), settings).at(dtype)
     side = _kept_side(fn)
+    simulation = Simulation(side, named, dtype, True, None)
     try:
-        truth, stated = side.run(named, "float64", True), False
-    except Exception:  # a carry that starts in float32, as linen's LSTM's, cannot be traced in float64: it is read
-        truth, stated = Simulation(side, named, dtype, True, None, Run({})).interpreted(), True
-    simulation = Simulation(side, named, dtype, True, None, truth)
+        truth = simulation.interpreted()
+    except Exception:  # what cannot be read may still run
+        truth = _run(side, named)
+        simulation = replace(simulation, truth=truth)
     values = {path: value.data for path, value in truth.outputs.items()}
-    noise = {path: simulation.noise(path) for path in values}
-    if stated:
-        noise = {path: replace(one, truth=values[path]) for path, one in noise.items()}
-    return Expectation(values, noise)
+    return Expectation(values, {path: simulation.noise(path) for path in values})
+
+
+def _run(side: JaxSide, inputs: Inputs) -> Run:
+    try:
+        return side.run(inputs, "float64", True)
+    except Exception as error:
+        said = f"{type(error).__name__}: {first_line(error)}"
+        raise InputError(f"expect: fn must run on the inputs, got {said}.{remedy_for(error, True)}") from error
 
 
 @lru_cache(maxsize=32)

@@ -116,7 +116,8 @@ def _worst(left: np.ndarray, right: np.ndarray, truth: np.ndarray | None, gap: n
 def _problem(sides: Sides, dtype: str, error: np.ndarray) -> str:
     """What no allowance covers, in words."""
     left, right = sides.left, sides.right
-    expected = left.dtype if dtype == "float64" else _WITHOUT_X64.get(left.dtype, left.dtype)
+    narrow = dtype != "float64" and sides.names[1] in ("jax", "jit")
+    expected = _WITHOUT_X64.get(left.dtype, left.dtype) if narrow else left.dtype
     if expected != right.dtype and not ("python" in (expected, right.dtype) and left.inexact == right.inexact):
         return f"dtypes differ: {sides.names[0]} {left.dtype} | {sides.names[1]} {right.dtype}"
     if sides.missing and np.any(right.data != 0):

@@ -99,7 +99,7 @@ def _headline(report: Report) -> str:
 def _between(report: Report) -> str:
     if all(leaf.quantity == "jit" for leaf in report.failures):
         return "between jax.jit and eager JAX"
-    return "between torch and jax"
+    return "between {} and {}".format(*next(leaf.sides for leaf in report.failures if leaf.quantity != "jit"))
 
 
 def facts(leaf: Leaf) -> list[tuple[str, str]]:
@@ -126,7 +126,8 @@ def facts(leaf: Leaf) -> list[tuple[str, str]]:
 def _place(place: Place, dtype: str, left: str, right: str) -> str:
     text = f"{place.gap:.2e} at {list(place.index)}: "
     text += f"{left} {digits(place.left, dtype)} | {right} {digits(place.right, dtype)}"
-    return text if place.truth is None else f"{text} | jax at float64 {digits(place.truth, 'float64')}"
+    exact = "jax" if right == "jit" else right
+    return text if place.truth is None else f"{text} | {exact} at float64 {digits(place.truth, 'float64')}"
 
 
 def report_html(report: Report) -> str:

@@ -1,4 +1,4 @@
-"""`compare_modules`: a torch module and its port to linen, with the same weights."""
+"""`compare_modules`: a torch module and its port to linen, or a second torch module, with the same weights."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from parity.vjp import JaxSide, TorchSide
 
 __all__ = ["compare_modules"]
 
+_ARGUMENTS = ("torch_module", "linen_module")
+
 
 def compare_modules(
     torch_module: Any, linen_module: Any, inputs: Any, *, train: bool = False, **options: Unpack[Options]
@@ -33,7 +35,8 @@ def compare_modules(
 
     Args:
         torch_module: an ``nn.Module``.
-        linen_module: a ``flax.linen.Module``, not bound.
+        linen_module: a ``flax.linen.Module``, not bound; or a second ``nn.Module``, whose ``state_dict`` must have the
+            same keys and shapes: it is given the first one's weights.
         inputs: a tuple of positional arguments or a dict of keywords, as for `parity.compare`.
         train: the mode of both: ``torch_module.train()``, and ``train=True`` or ``deterministic=False`` where the
             linen module's ``__call__`` takes it.
@@ -46,6 +49,8 @@ def compare_modules(
         InputError: if the weights do not match, or the comparison cannot be made.
     """
     settings = Settings.of("compare_modules", options)
+    if is_torch_module(torch_module) and is_torch_module(linen_module):
+        return _two_of_torch((torch_module, linen_module), inputs, train, settings)
     _check_kinds(torch_module, linen_module)
     named = Inputs.of("compare_modules", inputs, (torch_module.forward, linen_module.__call__), settings)
     if named.keywords and "params" in named.tree:
@@ -57,13 +62,49 @@ def compare_modules(
     named = Inputs({"params": weights.get("params", {}), **others}, named.keywords)
     sides = (type(torch_module).__name__, type(linen_module).__name__)
     call = f"parity.compare_modules({', '.join(sides)}, inputs, train={train}, {settings.chosen})"
-    asked = Asked("compare_modules", ("torch_module", "linen_module"), call)
+    asked = Asked("compare_modules", _ARGUMENTS, call)
     settings = replace(settings, name=settings.name or sides[1])
     flags = mode_flags(linen_module, train, arguments)
     torch_side = TorchSide(_torch_function(torch_module, pairs, train))
     jax_side = JaxSide(_linen_function(linen_module, flags), settings.jit)
     layers = Layers(torch_module, linen_module, pairs, flags, train)
     return Comparison(torch_side, jax_side, named, settings, asked, layers).report()
+
+
+def _two_of_torch(modules: tuple[Any, Any], inputs: Any, train: bool, settings: Settings) -> Report:
+    """Both with the first one's parameters and buffers, at the first one's paths."""
+    one, other = ({name: tuple(leaf.shape) for name, leaf in module.state_dict().items()} for module in modules)
+    if one != other:
+        name = sorted(set(one.items()) ^ set(other.items()))[0][0]
+        raise InputError(
+            "compare_modules: two torch modules must have the same state_dict keys and shapes,"
+            f" got {name} {one.get(name, 'nowhere')} and {other.get(name, 'nowhere')}."
+        )
+    named = Inputs.of("compare_modules", inputs, (modules[0].forward, modules[0].forward), settings)
+    weights = {name: as_value(leaf).data for name, leaf in modules[0].named_parameters()}
+    named = Inputs({"params": weights, **named.tree}, named.keywords)
+    first, second = (TorchSide(_called(module, modules[0], train)) for module in modules)
+    kinds = tuple(type(module).__name__ for module in modules)
+    call = f"parity.compare_modules({', '.join(kinds)}, inputs, train={train}, {settings.chosen})"
+    settings = replace(settings, name=settings.name or kinds[1])
+    return Comparison(first, second, named, settings, Asked("compare_modules", _ARGUMENTS, call)).report()
+
+
+def _called(module: Any, owner: Any, train: bool) -> Callable:
+    """``module`` as a function of its parameters by name, with the buffers of ``owner``."""
+    replica = copy.deepcopy(module).train(train)
+
+    def function(params: Any, *args: Any, **kwargs: Any) -> Any:
+        import torch
+
+        dtype = next((leaf.dtype for leaf in params.values() if leaf.is_floating_point()), None)
+        buffers = {
+            name: leaf.detach().clone().to(dtype if leaf.is_floating_point() else None)
+            for name, leaf in owner.named_buffers()
+        }
+        return torch.func.functional_call(replica, {**buffers, **params}, args, kwargs)
+
+    return function
 
 
 def _check_kinds(torch_module: Any, linen_module: Any) -> None:

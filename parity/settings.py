@@ -11,6 +11,8 @@ from parity.errors import InputError
 
 __all__ = ["Options", "Settings"]
 
+_FRAMEWORKS = ("jax", "torch", "numpy")
+
 
 class Options(TypedDict, total=False):
     """Keyword arguments of ``compare`` and its relatives.
@@ -24,6 +26,8 @@ class Options(TypedDict, total=False):
         jit: compile the JAX side, and hold it against itself run eagerly.
         edge_cases: admit NaN, infinities and empty arrays among the inputs. Refused otherwise: NaN agrees with NaN,
             and an empty array with anything.
+        right: what the second function is written in: "jax", "torch" or "numpy". A module tells by itself. Only JAX
+            programs can be interpreted: for the others the allowance comes from perturbed inputs.
     """
 
     dtypes: Sequence[str]
@@ -32,6 +36,7 @@ class Options(TypedDict, total=False):
     gradients: bool
     jit: bool
     edge_cases: bool
+    right: str
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Settings:
     gradients: bool = True
     jit: bool = True
     edge_cases: bool = False
+    right: str = "jax"
 
     @classmethod
     def of(cls, function: str, options: Any) -> Settings:
@@ -63,6 +69,8 @@ class Settings:
             )
         if not isinstance(settings.seed, int) or settings.seed < 0:
             raise InputError(f"{function}: seed must be an integer from 0 on, got {settings.seed!r}.")
+        if settings.right not in _FRAMEWORKS:
+            raise InputError(f"{function}: right must be {' or '.join(_FRAMEWORKS)}, got {settings.right!r}.")
         return settings
 
     @property

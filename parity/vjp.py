@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from parity.arrays import Value, as_value, is_float_array
+from parity.arrays import Value, as_value, is_float_array, is_jax, is_torch
 from parity.inputs import Inputs
 from parity.scopes import jax_scope, torch_scope
 from parity.trees import flatten
 
-__all__ = ["Cotangents", "JaxSide", "NotAnArrayError", "Run", "TorchSide"]
+__all__ = ["Cotangents", "JaxSide", "NotAnArrayError", "Run", "TorchSide", "check_leaves"]
 
 Cotangents = Callable[..., np.ndarray]
 """(path, shape, imaginary=) to the cotangent of that output."""
@@ -62,7 +62,7 @@ class TorchSide:
             # Clones, so that code which writes into its argument does not hit a leaf of the graph.
             arguments = {path: leaf.clone() for path, leaf in leaves.items()}
             outputs = flatten(inputs.call(self.function, arguments), "output", names=names)
-            _check_leaves(outputs)
+            check_leaves(outputs, is_jax)
             values = {path: as_value(leaf) for path, leaf in outputs.items()}
             if cotangents is None:
                 return Run(values)
@@ -133,11 +133,12 @@ class JaxSide:
         return closed, jax.tree.structure(shapes)
 
     def arguments(self, inputs: Inputs, dtype: str) -> list[np.ndarray]:
-        """What the jaxpr takes, flat."""
+        """What the jaxpr takes, flat; floats in float64."""
         import jax
 
         with jax_scope(dtype):
-            return [as_value(leaf).data for leaf in jax.tree.leaves(_jax_arrays(inputs, dtype))]
+            floats, others = _jax_arrays(inputs, dtype)
+            return [as_value(leaf).data for leaf in jax.tree.leaves(({p: inputs.arrays()[p] for p in floats}, others))]
 
     def kept(self, key: Any, make: Callable[[], Any]) -> Any:
         """What ``make`` returned for ``key`` the first time: compiling is most of the cost of a comparison."""
@@ -179,7 +180,7 @@ def _jax_program(
 
     def forward(floats: dict) -> tuple[dict, dict]:
         leaves = flatten(inputs.call(function, {**floats, **others}), "output", names=names)
-        _check_leaves(leaves)
+        check_leaves(leaves, is_torch)
         arrays = {path: leaf for path, leaf in leaves.items() if hasattr(leaf, "dtype")}
         heads = {path: jnp.asarray(x) for path, x in arrays.items() if jnp.issubdtype(x.dtype, jnp.inexact)}
         return heads, {path: leaf for path, leaf in leaves.items() if path not in heads}
@@ -195,8 +196,8 @@ def _jax_program(
     return {**heads, **rest}, pullback(vectors)[0]
 
 
-def _check_leaves(leaves: dict[str, Any]) -> None:
-    """Refuse results that cannot be compared.
+def check_leaves(leaves: dict[str, Any], is_foreign: Callable[[Any], bool]) -> None:
+    """Refuse results that cannot be compared, another framework's arrays among them.
 
     Raises:
         TypeError: which the comparison words as a sentence of its own.
@@ -204,6 +205,8 @@ def _check_leaves(leaves: dict[str, Any]) -> None:
     for path, leaf in leaves.items():
         if not hasattr(leaf, "dtype") and not isinstance(leaf, (bool, int, float, complex)):
             raise NotAnArrayError(f"got {type(leaf).__name__} at {path}")
+        if is_foreign(leaf):
+            raise NotAnArrayError(f"got another framework's array at {path}")
 
 
 class NotAnArrayError(TypeError):

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,7 +26,7 @@ from parity.expect import Simulation
 from parity.inputs import Inputs, cotangent
 from parity.leaves import Sides, compare_leaf
 from parity.settings import Settings
-from parity.tolerance import Allowance
+from parity.tolerance import Allowance, Noise
 from parity.vjp import JaxSide, Run, TorchSide
 
 __all__ = ["Measured", "main", "measure"]
@@ -88,12 +88,18 @@ def _leaves(
         noise = simulation.noise(path)
         values = _values(left)[path], _values(right)[path]
         leaf = compare_leaf("output", path, dtype, Sides(*values, exact, simulate=partial(simulation.noise, path)))
-        allowed = Allowance(noise.factor * noise.largest, noise.factor * noise.spread, "")
+        allowed = _allowed(noise)
         for side, value in zip(("torch", "jax"), values, strict=True):
             ratio = allowed.ratio(np.abs(value.data - exact.data))
             problem = "" if leaf.ok else (leaf.problem or leaf.reason)
             judged = leaf.ratio if in_range or _finite(left) != _finite(right) else np.nan
             yield Measured(pair, case.name, dtype, side, path, judged, ratio, problem + noise.unread)
+
+
+def _allowed(noise: Noise) -> Allowance:
+    both = [noise] if noise.full is None else [noise, replace(noise, runs=noise.full())]
+    largest, spread = max(one.largest for one in both), max(one.spread for one in both)
+    return Allowance(noise.factor * largest, noise.factor * spread, "")
 
 
 def _finite(run: Run) -> bool:

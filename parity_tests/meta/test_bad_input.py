@@ -93,7 +93,7 @@ def test_outputs_that_are_all_empty_are_refused_with_gradients_too():
 @pytest.mark.parametrize("options", [{"rtol": 1e-3}, {"dtype": "float64"}, {"atol": 0, "seed": 1}])
 def test_an_unknown_option_is_named_beside_the_known_ones(options):
     unknown = next(name for name in options if name != "seed")
-    sentence = f"compare: options must be of dtypes, seed, name, gradients, jit, edge_cases, got {unknown}."
+    sentence = f"compare: options must be of dtypes, seed, name, gradients, jit, edge_cases, right, got {unknown}."
     with pytest.raises(parity.InputError, match=says(sentence)):
         parity.compare(identity, identity, (VECTOR,), **options)
 

@@ -53,7 +53,7 @@ def test_both_norms_are_measured():
 
 
 def test_a_narrower_step_on_one_side_alone_is_a_difference():
-    noise = Noise(np.full((16, 2), 1e-2), full=np.full((16, 2), 1e-8))
+    noise = Noise(np.full((16, 2), 1e-2), full=lambda: np.full((16, 2), 1e-8))
     narrow, exact = np.full(2, 1e-3), np.zeros(2)
     one = allowance((narrow, exact), np.ones(2), "float32", lambda: noise)
     both = allowance((narrow, narrow), np.ones(2), "float32", lambda: noise)
@@ -77,7 +77,8 @@ def test_a_carry_in_float32_has_an_interpreted_truth():
     expected = parity.expect(lambda x, weights: layer.apply(weights, x[None]), (X, weights))
     noise, truth = expected.noise["output"], expected.truth["output"]
     near = np.asarray(layer.apply(weights, jnp.asarray(X, jnp.float32)[None]), np.float64)
-    assert noise.truth is truth
+    assert noise.truth is not None
+    assert np.array_equal(noise.truth, truth)
     assert np.abs(near - truth).max() < FACTOR * noise.largest
 
 
@@ -87,10 +88,10 @@ def test_a_program_that_cannot_be_read_has_its_inputs_perturbed(monkeypatch):
     def unreadable(*_):
         raise NotImplementedError("no rule for tomorrow_p. More words")
 
-    monkeypatch.setattr(importlib.import_module("parity.noise"), "simulator", unreadable)
+    monkeypatch.setattr(importlib.import_module("parity.noise"), "Simulator", unreadable)
     noise = parity.expect(lambda x: jnp.sin(x) * x, (X,)).noise["output"]
     assert noise.unread == "NotImplementedError: no rule for tomorrow_p"
-    assert noise.factor == FACTOR_PERTURBED
+    assert noise.factor == FACTOR_PERTURBED["float32"]
     assert "deviations under perturbed inputs at float32, since the program cannot" in noise.source("float32")
     assert 0 < noise.largest < 1e-6
 

@@ -37,6 +37,27 @@ def test_a_correct_port_agrees_at_every_dtype(torch_fn, jax_fn, magnitude):
     parity.assert_equivalent(torch_fn, jax_fn, (magnitude * MATRIX,), dtypes=("float64", *LOW))
 
 
+def test_statistics_may_be_kept_in_float32_on_one_side():
+    """torch's batch norm rounds them to bfloat16 on a CPU where all its arguments are: far off for inputs around 30."""
+    x, ones = np.random.default_rng(5).normal(size=(64, 9)) + 30, np.ones(9)
+
+    def jax_norm(x, g, b):
+        wide = jax.nn.standardize(x.astype(jnp.promote_types(x.dtype, jnp.float32)), axis=0, epsilon=1e-5)
+        return jnp.exp(-jnp.abs((wide * g + b).astype(x.dtype)))
+
+    def torch_norm(x, g, b):
+        return torch.exp(-functional.batch_norm(x, None, None, g, b, training=True).abs())
+
+    parity.assert_equivalent(torch_norm, jax_norm, (x, ones, 0 * ones), dtypes=("float32", "bfloat16"))
+
+
+def test_a_flushed_subnormal_may_be_multiplied():
+    """exp(-90) is 8e-40: 0 under XLA, not in torch, and thirty times that is no subnormal."""
+    parity.assert_equivalent(
+        lambda x: 30 * torch.exp(-x), lambda x: 30 * jnp.exp(-x), (np.array([90.0]),), dtypes=("float32",)
+    )
+
+
 def test_a_norm_left_in_float16_is_caught_at_small_magnitude():
     """Its variance vanishes there: jax.nn.standardize has a NaN gradient where torch's, in float32, has none."""
     inputs = (1e-3 * MATRIX,)
