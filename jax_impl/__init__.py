@@ -15,6 +15,8 @@ __all__ = [
     "linear",
     "activations",
     "sequential",
+    "initializers",
+    "schedules",
     "data",
     "training",
     "compilation",

@@ -15,6 +15,7 @@ import planted_norms
 import planted_optimizers
 import planted_recurrent
 import planted_regression
+import planted_schedule_classes
 import planted_schedules
 import planted_sequential
 import planted_tensors
@@ -36,6 +37,7 @@ MISTAKES: tuple[Mistake, ...] = (
     *planted_optimizers.MISTAKES,
     *planted_updates.MISTAKES,
     *planted_schedules.MISTAKES,
+    *planted_schedule_classes.MISTAKES,
     *planted_norms.MISTAKES,
     *planted_dropout.MISTAKES,
     *planted_convolution.MISTAKES,

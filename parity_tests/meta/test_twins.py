@@ -11,7 +11,14 @@ from house import ROOT, TREES, declared_names, modules
 CLOSING = "Differs from its twin:"
 
 # Torch's word for what JAX calls by its own.
-NATIVE = {"dim": "axis", "dims": "axes", "keepdim": "keepdims", "generator": "key", "forward": "__call__"}
+NATIVE = {
+    "dim": "axis",
+    "dims": "axes",
+    "keepdim": "keepdims",
+    "generator": "key",
+    "forward": "__call__",
+    "optimizer": "lr",
+}
 # Keys come first and generators last, each by its framework's custom; that both sides take one is compared.
 RANDOMNESS = "key"
 JAXTYPING = {"Float", "Int", "Integer", "Num", "Bool", "Shaped", "Complex", "Inexact", "Real", "UInt"}
@@ -19,10 +26,26 @@ JAXTYPING = {"Float", "Int", "Integer", "Num", "Bool", "Shaped", "Complex", "Ine
 # (module, name, aspect): the reason why the twins differ there.
 EXCEPTIONS: dict[tuple[str, str, str], str] = {
     ("linear", "linear_layer", "takes_randomness"): "a linen layer draws its weights in init, from the key of init",
+    (
+        "_schedules_waves",
+        "cyclic_lr",
+        "parameters",
+    ): "torch's moves an optimizer's momentum too, if told; JAX returns both",
+    (
+        "_schedules_waves",
+        "cyclic_lr",
+        "defaults",
+    ): "torch's moves an optimizer's momentum too, if told; JAX returns both",
+    ("_schedules_waves", "one_cycle_lr", "parameters"): "torch's moves an optimizer's momentum too; JAX returns both",
+    ("_schedules_waves", "one_cycle_lr", "defaults"): "torch's moves an optimizer's momentum too; JAX returns both",
     ("_training_steps", "TrainState", "parameters"): "torch's optimizer owns its moments, optax's rule is handed them",
     ("_training_steps", "TrainState", "defaults"): "the rule is static to jit, and a field says so by a default",
     ("_training_regression", "Regression", "parameters"): "torch's objects own what a JAX step is handed",
-    ("_training_regression", "Regression", "defaults"): "model and rule are static to jit; a field says so by a default",
+    (
+        "_training_regression",
+        "Regression",
+        "defaults",
+    ): "model and rule are static to jit; a field says so by a default",
 }
 
 
