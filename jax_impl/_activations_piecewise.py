@@ -58,7 +58,9 @@ def prelu(x: Float[Array, "*shape"], weight: Float[Array, " channels"]) -> Float
     Raises:
         ValueError: if ``weight`` holds neither one slope nor one for each channel.
     """
-    if weight.shape != (1,):
+    if weight.shape == (1,):
+        weight = weight[0]  # also for an x without axes
+    else:
         check_shape("prelu", "weight", weight.shape, x.shape[1:2] or (1,), "one slope for each channel of x")
         weight = weight.reshape(-1, *[1] * (x.ndim - 2))  # (channels, 1, ..., 1)
     # The inner where keeps an infinite x out of the gradient of weight, where 0 * inf is NaN.

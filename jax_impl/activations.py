@@ -8,6 +8,7 @@ always with torch's default, edge or derivative; where it differs the exact form
 """
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
@@ -76,7 +77,7 @@ def softmax(x: Float[Array, "*shape"], axis: int = -1) -> Float[Array, "*shape"]
 
     Differs from its twin: the axis is named ``axis``.
     """
-    return jax.nn.softmax(x, axis)
+    return jax.nn.softmax(jnp.atleast_1d(x), axis).reshape(x.shape)  # jax.nn has no axis of a scalar, torch has
 
 
 def softmin(x: Float[Array, "*shape"], axis: int = -1) -> Float[Array, "*shape"]:
@@ -84,7 +85,7 @@ def softmin(x: Float[Array, "*shape"], axis: int = -1) -> Float[Array, "*shape"]
 
     Differs from its twin: the axis is named ``axis``.
     """
-    return jax.nn.softmax(-x, axis)
+    return softmax(-x, axis)
 
 
 def softmax2d(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -109,7 +110,7 @@ def log_softmax(x: Float[Array, "*shape"], axis: int = -1) -> Float[Array, "*sha
 
     Differs from its twin: the axis is named ``axis``.
     """
-    return jax.nn.log_softmax(x, axis)
+    return jax.nn.log_softmax(jnp.atleast_1d(x), axis).reshape(x.shape)
 
 
 def glu(x: Float[Array, "*shape"], axis: int = -1) -> Float[Array, "*half"]:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from jax_impl._checks import check_shape
 
-__all__ = ["linear_transform", "weight_law", "bias_law", "linear_layer"]
+__all__ = ["linear_transform", "bilinear_transform", "weight_law", "bias_law", "linear_layer"]
 
 
 def linear_transform(
@@ -42,6 +42,36 @@ def linear_transform(
     if bias is not None:
         check_shape("linear_transform", "bias", bias.shape, weight.shape[:1], "one value a row of weight")
     y = x @ weight.T
+    return y if bias is None else y + bias
+
+
+def bilinear_transform(
+    x1: Float[Array, "*batch in1_features"],
+    x2: Float[Array, "*batch in2_features"],
+    weight: Float[Array, "out_features in1_features in2_features"],
+    bias: Float[Array, " out_features"] | None = None,
+) -> Float[Array, "*batch out_features"]:
+    r"""Apply a map that is linear in each of two inputs.
+
+    $y_k = x_1^\top W_k \, x_2 + b_k$
+
+    Args:
+        x1: activations.
+        x2: activations.
+        weight: $W$, one matrix an output.
+        bias: $b$; None leaves it out.
+
+    Returns:
+        $y$.
+
+    Raises:
+        ValueError: if ``weight`` does not match the last axes of ``x1`` and ``x2``, or ``bias`` those of ``weight``.
+    """
+    expected = (weight.shape[0], x1.shape[-1], x2.shape[-1])
+    check_shape("bilinear_transform", "weight", weight.shape, expected, "the last axes of x1 and x2 last")
+    if bias is not None:
+        check_shape("bilinear_transform", "bias", bias.shape, weight.shape[:1], "one value a matrix of weight")
+    y = jnp.einsum("...i,kij,...j->...k", x1, weight, x2)
     return y if bias is None else y + bias
 
 

@@ -7,10 +7,12 @@
 from parity.bridge import to_linen, to_torch
 from parity.check import Case, assert_equivalent, case
 from parity.compare import compare
+from parity.compare_optimizers import compare_optimizers
 from parity.dtypes import Dtypes, dtypes
 from parity.errors import InputError, MismatchError, PolicyError
 from parity.expect import Expectation, expect
 from parity.modules import compare_modules
+from parity.optimizers import optimizer_from_torch, optimizer_to_torch
 from parity.report import Leaf, Report
 from parity.settings import Options
 from parity.training_report import Step, TrainingReport
@@ -20,6 +22,7 @@ from parity.trajectory import compare_training
 __all__ = [
     "compare",
     "compare_modules",
+    "compare_optimizers",
     "compare_training",
     "assert_equivalent",
     "case",
@@ -27,6 +30,8 @@ __all__ = [
     "dtypes",
     "to_linen",
     "to_torch",
+    "optimizer_from_torch",
+    "optimizer_to_torch",
     "Options",
     "TorchTraining",
     "JaxTraining",

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 
 from torch_impl._checks import check_shape
 
-__all__ = ["linear_transform", "weight_law", "bias_law", "linear_layer"]
+__all__ = ["linear_transform", "bilinear_transform", "weight_law", "bias_law", "linear_layer"]
 
 
 def linear_transform(
@@ -40,6 +40,35 @@ def linear_transform(
     if bias is not None:
         check_shape("linear_transform", "bias", bias.shape, weight.shape[:1], "one value a row of weight")
     return nn.functional.linear(x, weight, bias)
+
+
+def bilinear_transform(
+    x1: Float[Tensor, "*batch in1_features"],
+    x2: Float[Tensor, "*batch in2_features"],
+    weight: Float[Tensor, "out_features in1_features in2_features"],
+    bias: Float[Tensor, " out_features"] | None = None,
+) -> Float[Tensor, "*batch out_features"]:
+    r"""Apply a map that is linear in each of two inputs.
+
+    $y_k = x_1^\top W_k \, x_2 + b_k$
+
+    Args:
+        x1: activations.
+        x2: activations.
+        weight: $W$, one matrix an output.
+        bias: $b$; None leaves it out.
+
+    Returns:
+        $y$.
+
+    Raises:
+        ValueError: if ``weight`` does not match the last axes of ``x1`` and ``x2``, or ``bias`` those of ``weight``.
+    """
+    expected = (weight.shape[0], x1.shape[-1], x2.shape[-1])
+    check_shape("bilinear_transform", "weight", weight.shape, expected, "the last axes of x1 and x2 last")
+    if bias is not None:
+        check_shape("bilinear_transform", "bias", bias.shape, weight.shape[:1], "one value a matrix of weight")
+    return nn.functional.bilinear(x1, x2, weight, bias)
 
 
 def weight_law() -> Callable[..., Tensor]:

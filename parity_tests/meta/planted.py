@@ -9,9 +9,11 @@ import planted_dropout
 import planted_embedding
 import planted_indexing
 import planted_layers
+import planted_loss_classes
 import planted_losses
 import planted_masks
 import planted_norms
+import planted_optimizer_classes
 import planted_optimizers
 import planted_recurrent
 import planted_regression
@@ -33,8 +35,10 @@ MISTAKES: tuple[Mistake, ...] = (
     *planted_layers.MISTAKES,
     *planted_sequential.MISTAKES,
     *planted_losses.MISTAKES,
+    *planted_loss_classes.MISTAKES,
     *planted_distances.MISTAKES,
     *planted_optimizers.MISTAKES,
+    *planted_optimizer_classes.MISTAKES,
     *planted_updates.MISTAKES,
     *planted_schedules.MISTAKES,
     *planted_schedule_classes.MISTAKES,

@@ -13,7 +13,6 @@ from house import ROOT, place, sources, topics
 POSITIONAL = {"allclose": 2, "isclose": 2, "assert_allclose": 2, "approx": 1}
 TOLERANCES = {"rtol", "atol", "rel", "abs", "rel_tol", "abs_tol"}
 # The text has no cell of its own for these, so no notebook either: topic to reason.
-WITHOUT_NOTEBOOK = {"training": "the digits run of `parity train`; the text breaks off before it trains a network"}
 
 
 def bare_raises(source: str) -> list[int]:
@@ -75,15 +74,8 @@ def test_a_proof_names_its_errors_and_explains_its_tolerances(path):
 
 @pytest.mark.parametrize("topic", topics())
 def test_a_topic_has_its_proof_and_its_notebook(topic):
-    expected = [f"parity_tests/test_{topic}.py"]
-    if topic not in WITHOUT_NOTEBOOK:
-        expected += [f"notebooks/{topic}.py", f"notebooks/{topic}.ipynb"]
+    expected = [f"parity_tests/test_{topic}.py", f"notebooks/{topic}.py", f"notebooks/{topic}.ipynb"]
     assert [path for path in expected if not (ROOT / path).exists()] == []
-
-
-def test_a_topic_without_a_notebook_is_registered_and_has_none():
-    assert WITHOUT_NOTEBOOK.keys() <= set(topics())
-    assert [name for name in WITHOUT_NOTEBOOK if (ROOT / f"notebooks/{name}.py").exists()] == []
 
 
 @pytest.mark.parametrize(

@@ -26,26 +26,15 @@ JAXTYPING = {"Float", "Int", "Integer", "Num", "Bool", "Shaped", "Complex", "Ine
 # (module, name, aspect): the reason why the twins differ there.
 EXCEPTIONS: dict[tuple[str, str, str], str] = {
     ("linear", "linear_layer", "takes_randomness"): "a linen layer draws its weights in init, from the key of init",
-    (
-        "_schedules_waves",
-        "cyclic_lr",
-        "parameters",
-    ): "torch's moves an optimizer's momentum too, if told; JAX returns both",
-    (
-        "_schedules_waves",
-        "cyclic_lr",
-        "defaults",
-    ): "torch's moves an optimizer's momentum too, if told; JAX returns both",
-    ("_schedules_waves", "one_cycle_lr", "parameters"): "torch's moves an optimizer's momentum too; JAX returns both",
-    ("_schedules_waves", "one_cycle_lr", "defaults"): "torch's moves an optimizer's momentum too; JAX returns both",
-    ("_training_steps", "TrainState", "parameters"): "torch's optimizer owns its moments, optax's rule is handed them",
-    ("_training_steps", "TrainState", "defaults"): "the rule is static to jit, and a field says so by a default",
-    ("_training_regression", "Regression", "parameters"): "torch's objects own what a JAX step is handed",
-    (
-        "_training_regression",
-        "Regression",
-        "defaults",
-    ): "model and rule are static to jit; a field says so by a default",
+} | {
+    (module, name, aspect): reason
+    for module, name, reason in (
+        ("_schedules_waves", "cyclic_lr", "torch's moves an optimizer's momentum too, if told; JAX returns both"),
+        ("_schedules_waves", "one_cycle_lr", "torch's moves an optimizer's momentum too, if told; JAX returns both"),
+        ("_training_steps", "TrainState", "torch's objects own what a JAX step is handed, its rule a static field"),
+        ("_training_regression", "Regression", "torch's objects own what a JAX step is handed, in static fields too"),
+    )
+    for aspect in ("parameters", "defaults")
 }
 
 

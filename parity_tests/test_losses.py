@@ -1,0 +1,227 @@
+"""Every loss agrees with its twin under every setting, in value and gradient, also where it has a corner."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+from jax_impl import losses as jax_side
+from loss_cases import CASES, CLASS_WEIGHTS, log_softmax, sides, speech
+from oracles import agrees
+from torch_impl import losses as torch_side
+
+SIDES = [pytest.param(torch_side, torch.tensor, id="torch"), pytest.param(jax_side, jnp.asarray, id="jax")]
+
+
+def test_every_loss_has_a_case():
+    assert CASES.keys() == {name for name in jax_side.__all__ if not name.endswith("Options")}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_loss_agrees(parity, rng, name):
+    for draw, variants in CASES[name]:
+        parity.assert_equivalent(*sides(name, variants), draw(rng), name=name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_small_values_agree(parity, rng, name):
+    """At 1e-3 an epsilon, a margin or a beta decides; lengths and labels stay."""
+    draw, variants = CASES[name][0]
+    inputs = {key: value * 1e-3 if value.dtype.kind == "f" else value for key, value in draw(rng).items()}
+    parity.assert_equivalent(*sides(name, variants[:1]), inputs, jit=False, dtypes=("float64",), name=name)
+
+
+# Inputs on the corners: gaps of 0, of beta and of delta, scores that tie, margins that are met exactly.
+STEPS = np.array([[-1.0, -0.5, 0.0], [0.5, 1.0, 2.0]])
+BOTH = np.array([[1, 1, -1], [-1, 1, -1]])
+ROW = {"input1": STEPS, "input2": np.zeros((2, 3)), "target": BOTH}
+KINKS = {
+    "l1_loss": ({"input": STEPS, "target": 0 * STEPS}, [{}]),
+    "smooth_l1_loss": ({"input": STEPS, "target": 0 * STEPS}, [{}, {"beta": 0.5}, {"beta": 0.0}]),
+    "huber_loss": ({"input": STEPS, "target": 0 * STEPS}, [{}, {"delta": 0.5}]),
+    "gaussian_nll_loss": ({"input": STEPS, "target": 0 * STEPS, "var": np.abs(STEPS)}, [{"eps": 0.5}, {}]),
+    "hinge_embedding_loss": ({"input": STEPS, "target": BOTH}, [{}, {"margin": 0.5}]),
+    "margin_ranking_loss": (ROW, [{}, {"margin": 1.0}]),
+    "multi_margin_loss": ({"input": STEPS, "target": np.array([2, 0])}, [{}, {"p": 2}, {"margin": 0.5}]),
+    "multilabel_margin_loss": ({"input": STEPS, "target": np.array([[2, -1, 0], [0, 1, -1]])}, [{}]),
+    "pairwise_distance": ({"x1": STEPS, "x2": STEPS[:, ::-1].copy()}, [{"p": p, "eps": 0.0} for p in (1.0, np.inf)]),
+    "cosine_embedding_loss": (
+        {"input1": np.eye(2, 3), "input2": np.eye(2, 3)[::-1].copy(), "target": np.array([-1, 1])},
+        [{}],
+    ),
+    "triplet_margin_loss": (
+        {"anchor": np.zeros((1, 2)), "positive": np.array([[0.0, 1.0]]), "negative": np.array([[0.0, 2.0]])},
+        [{"eps": 0.0}, {"eps": 0.0, "swap": True, "margin": 2.0}],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_corners_agree(parity, name):
+    inputs, variants = KINKS[name]
+    parity.assert_equivalent(*sides(name, variants), inputs, jit=False, name=name)
+
+
+def test_equal_points_agree(parity):
+    """At distance 0 the gradient is 0 for every norm; that of ``jnp.linalg.norm`` is NaN."""
+    inputs = {"x1": np.ones((2, 3)), "x2": np.ones((2, 3))}
+    variants = [{"p": p, "eps": 0.0} for p in (1.0, 2.0, 3.0, np.inf)]
+    parity.assert_equivalent(*sides("pairwise_distance", variants), inputs, jit=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("cross_entropy", np.array([2, 0])),
+        ("binary_cross_entropy_with_logits", np.array([[0.0, 1.0, 0.0], [1.0, 1.0, 0.0]])),
+        ("multilabel_soft_margin_loss", np.array([[0, 1, 0], [1, 1, 0]])),
+        ("poisson_nll_loss", np.array([[0, 3, 1], [2, 1, 5]])),
+    ],
+)
+def test_extreme_scores_agree(parity, name, target):
+    """Scores of 1e4 either way: finite where the logarithm is taken in the right place."""
+    scores = np.array([[-1e4, 0.0, 1e4], [1e4, 1e4, -1e4]])
+    scores = scores / 100 if name == "poisson_nll_loss" else scores
+    parity.assert_equivalent(
+        *sides(name, [{}, {"reduction": "none"}]), {"input": scores, "target": target}, jit=False, dtypes=("float64",)
+    )
+
+
+@pytest.mark.parametrize("certain", [0.0, 1.0, 1e-13, 1e-50])
+def test_clamped_certainties_agree(parity, certain):
+    """Binary cross entropy: a wrong certainty costs 100, with a gradient of 1e12 and not 0."""
+    inputs = {"input": np.full(3, certain), "target": np.array([0.0, 1.0, 0.5])}
+    torch_fn, jax_fn = sides("binary_cross_entropy", [{"reduction": "none"}])
+
+    def fixed(function, stop):
+        return lambda input, target: function(input=input, target=stop(target))
+
+    functions = fixed(torch_fn, torch.Tensor.detach), fixed(jax_fn, jax.lax.stop_gradient)
+    report = parity.assert_equivalent(*functions, inputs, dtypes=("float64",), jit=False)
+    assert report.ok
+    assert (jax_side.binary_cross_entropy(jnp.zeros(1), jnp.ones(1)) == 100).all()
+    slope = jax.grad(lambda p: jax_side.binary_cross_entropy(p, jnp.ones(1)))(jnp.zeros(1))
+    assert slope.item() == pytest.approx(-1e12)
+
+
+@pytest.mark.parametrize("name", ["nll_loss", "cross_entropy"])
+def test_nothing_to_learn_from_agrees(parity, rng, name):
+    """Every label ignored, and no label at all: the mean is NaN with gradient 0, the sum is 0."""
+    variants = [{"reduction": word} for word in ("none", "mean", "sum")]
+    variants += [{"label_smoothing": 0.25}, {"label_smoothing": 0.25, "weight": CLASS_WEIGHTS}] * (name[0] == "c")
+    for labels, scores in ((np.full(4, -100), rng.normal(size=(4, 3))), (np.zeros(0, int), np.zeros((0, 3)))):
+        inputs = {"input": scores, "target": labels}
+        parity.assert_equivalent(*sides(name, variants), inputs, edge_cases=True, jit=False, dtypes=("float64",))
+        assert np.isnan(getattr(jax_side, name)(jnp.asarray(scores), jnp.asarray(labels)))
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits"])
+def test_empty_batches_agree(parity, name):
+    inputs = {"input": np.zeros((0, 3)), "target": np.zeros((0, 3))}
+    variants = [{"reduction": word} for word in ("none", "mean", "sum")]
+    parity.assert_equivalent(
+        *sides(name, variants), inputs, edge_cases=True, gradients=False, jit=False, dtypes=("float64",)
+    )
+
+
+def test_forbidden_classes_agree(parity):
+    """ce-masked-logits: a score of -inf for a class that is not the label is finite on both sides."""
+    inputs = {"input": np.array([[0.5, -np.inf, 1.0], [-np.inf, 0.0, 2.0]]), "target": np.array([2, 1])}
+    parity.assert_equivalent(*sides("cross_entropy", [{}]), inputs, edge_cases=True, jit=False)
+
+
+def ctc_case(parity, **changes):
+    """Unusual speech: both sides, the plain loss and the one without infinities."""
+    inputs = {**speech(np.random.default_rng(5)), **changes}
+    variants = [{"reduction": "none"}, {"reduction": "none", "zero_infinity": True}, {"zero_infinity": True}]
+    return [
+        parity.assert_equivalent(
+            *sides("ctc_loss", [one]), inputs, edge_cases=True, jit=False, dtypes=("float64",), name="ctc_loss"
+        )
+        for one in variants
+    ]
+
+
+def test_impossible_alignments_agree(parity):
+    """Too few steps for the labels: infinity with a gradient of NaN, or 0 and 0 under ``zero_infinity``."""
+    ctc_case(parity, input_lengths=np.array([3, 1, 0]))
+
+
+def test_labels_in_one_row_agree(parity):
+    ctc_case(parity, targets=np.array([1, 1, 3, 2, 3]))
+
+
+def test_scores_that_are_not_normalised_agree(parity, rng):
+    """The gradient takes ``log_probs`` for normalised on both sides, whatever they are."""
+    ctc_case(parity, log_probs=rng.normal(size=(7, 3, 4)))
+
+
+def test_very_unlikely_alignments_agree(parity):
+    """Losses beyond 1e5, where ``optax.ctc_loss`` prefers impossible alignments."""
+    inputs = speech(np.random.default_rng(5))
+    inputs["log_probs"] *= 1e5
+    functions = sides("ctc_loss", [{"reduction": "sum"}])
+    options = {"dtypes": ("float64",), "jit": False, "name": "ctc_loss"}
+    parity.assert_equivalent(*functions, inputs, gradients=False, **options)
+    report = parity.compare(*functions, inputs, record=False, **options)
+    leaf = report.leaf("grad/log_probs", "float64")
+    # 3e-10 measured: torch takes the posterior from the exponential of numbers of 1e6 that cancel; the twin is exact.
+    assert leaf.error < 1e-8
+
+
+def test_one_sequence_alone_agrees(parity, rng):
+    inputs = {
+        "log_probs": log_softmax(rng.normal(size=(6, 4))),
+        "targets": np.array([3, 3, 1]),
+        "input_lengths": np.array(6),
+        "target_lengths": np.array(3),
+    }
+    parity.assert_equivalent(*sides("ctc_loss", [{"reduction": "none"}, {}]), inputs, jit=False, name="ctc_loss")
+
+
+def enumerated_ctc(log_probs, labels, blank=0):
+    """Every path of classes that reads as the labels, one after the other."""
+    steps, classes = log_probs.shape
+    total = 0.0
+    for path in itertools.product(range(classes), repeat=steps):
+        read = [key for key, _ in itertools.groupby(path)]
+        if [key for key in read if key != blank] == list(labels):
+            total += np.exp(sum(log_probs[t, c] for t, c in enumerate(path)))
+    return -np.log(total)
+
+
+@pytest.mark.parametrize("labels", [[1, 2], [1, 1], [2], []])
+def test_ctc_sums_every_path(rng, labels):
+    log_probs = log_softmax(rng.normal(size=(5, 3)))
+    padded = np.array([*labels, 0, 0][:3])
+    for side, make in ((torch_side, torch.tensor), (jax_side, jnp.asarray)):
+        with jax.enable_x64(True):
+            one = make(log_probs[:, None]), make(padded[None]), make([5]), make([len(labels)])
+            loss = side.ctc_loss(*one, reduction="sum")
+        assert agrees(np.asarray(loss), enumerated_ctc(log_probs, labels))
+
+
+@pytest.mark.parametrize(("side", "make"), SIDES)
+def test_arguments_that_make_no_sense_raise_one_sentence(side, make):
+    x, labels = make(np.ones((2, 3), np.float32)), make(np.array([0, 1]))
+    with pytest.raises(ValueError, match=r"^l1_loss: reduction must be one of none, mean, sum, got 'average'\.$"):
+        side.l1_loss(x, x, reduction="average")
+    with pytest.raises(ValueError, match=r"^kl_div: reduction must be one of none, batchmean, mean, sum, got 'avg'\.$"):
+        side.kl_div(x, x, reduction="avg")
+    with pytest.raises(ValueError, match=r"^smooth_l1_loss: beta must be at least 0, got -1\.0\.$"):
+        side.smooth_l1_loss(x, x, beta=-1.0)
+    with pytest.raises(ValueError, match=r"^huber_loss: delta must be above 0, got 0\.0\.$"):
+        side.huber_loss(x, x, delta=0.0)
+    with pytest.raises(ValueError, match=r"^gaussian_nll_loss: var must have shape \(2, 3\), or 1 .*, got \(3,\)\.$"):
+        side.gaussian_nll_loss(x, x, x[0])
+    with pytest.raises(ValueError, match=r"^cross_entropy: label_smoothing must be from 0 to 1, got 2\.0\.$"):
+        side.cross_entropy(x, labels, label_smoothing=2.0)
+    with pytest.raises(ValueError, match=r"^multi_margin_loss: p must be 1 or 2, got 3\.$"):
+        side.multi_margin_loss(x, labels, p=3)
+    with pytest.raises(ValueError, match=r"^triplet_margin_loss: margin must be above 0, got 0\.0\.$"):
+        side.triplet_margin_loss(x, x, x, margin=0.0)
+    with pytest.raises(ValueError, match=r"^pairwise_distance: p must be above 0, got 0\.0\.$"):
+        side.pairwise_distance(x, x, p=0.0)
