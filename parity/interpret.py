@@ -124,20 +124,25 @@ def _scan_layout(eqn: Any) -> tuple[int, int]:
 
 
 def _while(eqn: Any, inputs: list[Any], step: Step, seed: Seed) -> list[Any]:
+    """A loop; one under ``vmap`` has a test for each of its runs, and those that have ended keep what they hold."""
     tests = eqn.params["cond_nconsts"]
     first = tests + eqn.params["body_nconsts"]
+    many = eqn.params["cond_jaxpr"].out_avals[0].ndim
 
-    def goes_on(carry: Any) -> Any:
+    def going(carry: Any) -> Any:
         return walk(eqn.params["cond_jaxpr"], [*inputs[:tests], *carry[1:]], step, carry[0])[0]
 
     def body(carry: Any) -> Any:
         seed, *state = carry
-        return (
-            mixed(seed + jnp.uint32(1)),
-            *walk(eqn.params["body_jaxpr"], [*inputs[tests:first], *state], step, seed),
-        )
+        after = walk(eqn.params["body_jaxpr"], [*inputs[tests:first], *state], step, seed)
+        if many:
+            goes = going(carry)
+            kept = [jnp.expand_dims(goes, range(many, old.ndim)) for old in state]
+            after = [jnp.where(go, new, old) for go, new, old in zip(kept, after, state, strict=True)]
+        return (mixed(seed + jnp.uint32(1)), *after)
 
-    return list(lax.while_loop(goes_on, body, (jnp.uint32(seed), *inputs[first:])))[1:]
+    start = (jnp.uint32(seed), *inputs[first:])
+    return list(lax.while_loop((lambda carry: going(carry).any()) if many else going, body, start))[1:]
 
 
 def _cond(eqn: Any, inputs: list[Any], step: Step, seed: Seed) -> list[Any]:

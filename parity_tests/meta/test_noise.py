@@ -42,6 +42,10 @@ def adam_step(w, x):
     return optax.apply_updates(w, updates)
 
 
+def grown(x):
+    return lax.while_loop(lambda state: state < 10, lambda state: 1.5 * state, x)
+
+
 def newton(x):
     """A loop that ends by its values."""
 
@@ -80,6 +84,7 @@ READ = {
     "scan backwards": (lambda x: lax.scan(lambda c, row: (jnp.sin(c + row), c), x[0], x, reverse=True)[0], (X,)),
     "while": (newton, (np.abs(X) + 1,)),
     "while under vmap": (jax.vmap(newton), (np.abs(X) + 1,)),
+    "while of another length in each": (jax.vmap(jax.vmap(grown)), (np.abs(X) + 1,)),
     "cond": (lambda x: lax.cond(x[0, 0] > 0, jnp.sin, jnp.exp, x), (X,)),
     "switch under vmap": (lambda x: jax.vmap(lambda i, y: lax.switch(i, [jnp.sin, jnp.exp], y))(IDS % 2, x), (X,)),
     "nested jit": (jax.jit(lambda x: jax.jit(jnp.tanh)(jax.jit(jnp.sin)(x))), (X,)),
