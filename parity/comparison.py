@@ -14,8 +14,8 @@ import numpy as np
 
 from parity import message
 from parity.arrays import Value
+from parity.diagnosis.examine import Examination
 from parity.errors import InputError
-from parity.examine import Examination
 from parity.expect import Simulation
 from parity.inputs import Inputs, cotangent
 from parity.leaves import Sides, compare_leaf

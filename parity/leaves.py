@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from parity.arrays import Value, rounded
-from parity.diagnose import diagnose
-from parity.findings import Clues
+from parity.diagnosis.diagnose import diagnose
+from parity.diagnosis.findings import Clues
 from parity.report import Leaf, Place
 from parity.tolerance import Allowance, Noise, allowance, rms
 

@@ -10,11 +10,11 @@ from typing import Any, Unpack
 from parity.arrays import as_value
 from parity.bridge import Link, carried, links
 from parity.comparison import Asked, Comparison
+from parity.diagnosis.localize import Layers
 from parity.errors import InputError
 from parity.inputs import Inputs
 from parity.kinds import is_linen_module, is_torch_module
 from parity.layers import mode_flags
-from parity.localize import Layers
 from parity.report import Report
 from parity.settings import Options, Settings
 from parity.trees import map_leaves

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from parity import message
-from parity.findings import Explanation
+from parity.diagnosis.findings import Explanation
 
 __all__ = ["Leaf", "Place", "Report"]
 
@@ -129,7 +129,7 @@ class Report:
     @cached_property
     def explanation(self) -> Explanation:
         """Every cause that explains the whole gap, the likeliest first; looking for them may take seconds."""
-        from parity.examine import explained
+        from parity.diagnosis.examine import explained
 
         return explained(self.leaves, self.examine)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from parity.diagnose import diagnose
+from parity.diagnosis.diagnose import diagnose, finding_of
 
 draw = np.random.default_rng(11)
 LEFT = draw.normal(size=(3, 4))
@@ -58,14 +58,20 @@ def test_a_factor_near_one_is_shown_with_digits_that_tell_it_from_one():
     assert "torch == 1 x" not in diagnose(LEFT, LEFT * (1 + 1e-8), LIMIT)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_values_that_are_not_finite_are_not_explained(value):
-    assert diagnose(np.where(LEFT > 0, LEFT, value), LEFT, LIMIT) == ""
+@pytest.mark.parametrize(("value", "words"), [(np.nan, "torch is NaN at"), (np.inf, "torch is infinite at")])
+def test_values_that_are_not_finite_are_described_and_not_explained(value, words):
+    left = np.where(LEFT > 0, LEFT, value)
+    assert words in diagnose(left, LEFT, LIMIT)
+    assert not finding_of(left, LEFT, LIMIT).strong
 
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [(np.zeros((0, 3)), np.zeros((0, 3))), (np.array([True, False]), np.array([False, True])), (LEFT, LEFT[:2])],
+    [
+        (np.zeros((0, 3)), np.zeros((0, 3))),
+        (np.array([True, False]), np.array([False, True])),
+        (LEFT, draw.normal(size=(2, 4))),
+    ],
     ids=["empty", "booleans", "another shape"],
 )
 def test_what_no_remedy_fits_is_not_explained(left, right):

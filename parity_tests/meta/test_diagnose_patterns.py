@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from parity.diagnose import diagnose
-from parity.findings import Clues
+from parity.diagnosis.diagnose import diagnose
+from parity.diagnosis.findings import Clues
 from parity.traps import TRAPS
 
 draw = np.random.default_rng(23)
@@ -41,7 +41,8 @@ CLUES = Clues({"x": X, "rate": np.array(0.03), "mask": X > 0.5, "y": np.arange(-
         (LEFT**3, ""),
         (np.exp(LEFT), "torch == log(jax) everywhere"),
         (np.exp(LEFT) / np.exp(LEFT).sum(1, keepdims=True), "jax == the softmax of torch over axis 1"),
-        (LEFT - LEFT.mean(0), "they differ by one vector along the last axis"),
+        (LEFT - LEFT.mean(0), "jax == torch less its mean over axis 0; look for a mean not subtracted"),
+        (LEFT - X[0], "they differ by one vector along the last axis"),
         (3 * LEFT + 2, "torch == 0.333333 x jax + -0.666667 everywhere"),
         (np.where(X > 0.5, LEFT, 0), "they differ exactly where mask is False; look for how the mask is applied"),
         (np.where(X > 0.5, LEFT, LEFT**3), "they differ exactly where mask is False"),

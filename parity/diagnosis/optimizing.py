@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from parity.flat import Step
-from parity.machines import Call, Edit
-from parity.proposals import Program, Proposal
+from parity.diagnosis.flat import Step
+from parity.diagnosis.machines import Call, Edit
+from parity.diagnosis.proposals import Program, Proposal
 
-__all__ = ["optimizers"]
+__all__ = ["Average", "optimizers"]
 
 Change: TypeAlias = Callable[[Call, Any], Any]
 

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import linecache
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jax.extend import core, source_info_util
+from jax.extend import source_info_util
 
 from parity.jaxprs import inner_programs
 
-__all__ = ["ADDED", "SCALED", "Constant", "Placed", "constants", "missing_constants", "placed", "source_of"]
+if TYPE_CHECKING:
+    from parity.diagnosis.flat import Step
+
+__all__ = [
+    "ADDED",
+    "SCALED",
+    "Constant",
+    "Placed",
+    "constants",
+    "is_library",
+    "missing_constants",
+    "placed",
+    "source_of",
+]
 
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint")
-_ARITHMETIC = ("add", "sub", "mul")
+_COUNTED = ("add", "sub", "mul", "max", "min", "ge", "gt", "le", "lt", "eq", "ne", "pow", "convert_element_type")
 SCALED, ADDED = -1, -2
 """Operand numbers of constants that a program lacks: a factor of the result, a term in the last operand."""
 
@@ -39,7 +52,7 @@ class Constant:
     """One number that stands in a program.
 
     Attributes:
-        keys: (equation id, operand) of every place that holds it and is changed with it.
+        keys: (step, operand) of every place that holds it and is changed with it.
         value: as it is.
         whole: whether it is an integer, which stays one.
         used: the primitive that takes it.
@@ -63,10 +76,11 @@ def placed(program: Any, around: str = "") -> Iterator[Placed]:
         source = around or source_of(eqn)
         yield Placed(eqn, source)
         for inner in inner_programs(eqn):
-            yield from placed(inner, source if _is_library(eqn, inner) else around)
+            yield from placed(inner, source if is_library(eqn, inner) else around)
 
 
-def _is_library(eqn: Any, inner: Any) -> bool:
+def is_library(eqn: Any, inner: Any) -> bool:
+    """Whether a call is one of JAX's or another library's own functions, traced elsewhere."""
     if eqn.primitive.name not in _CALLS:
         return False
     first = next(iter(getattr(inner, "jaxpr", inner).eqns), None)
@@ -89,12 +103,12 @@ def source_of(eqn: Any) -> str:
     return f"{shown}:{line} `{code[:80]}`" if code else f"{shown}:{line}"
 
 
-def constants(program: Any) -> list[Constant]:
+def constants(steps: Sequence[Step]) -> list[Constant]:
     """The numbers of a program, those of one value on one line as one; then those of one value on all lines."""
     single: dict[Any, list[Constant]] = {}
-    for here in placed(program):
-        for operand, var in enumerate(here.eqn.invars):
-            constant = _constant(here, operand, var)
+    for step in steps:
+        for operand, var in enumerate(step.eqn.invars):
+            constant = _constant(step, operand, var)
             if constant is not None:
                 key = (constant.value, constant.whole, constant.used, constant.source)
                 single.setdefault(key, []).append(constant)
@@ -105,27 +119,26 @@ def constants(program: Any) -> list[Constant]:
     return [*lines, *(_merged(group) for group in everywhere.values() if len(group) > 1)]
 
 
-def missing_constants(program: Any) -> list[Constant]:
+def missing_constants(steps: Sequence[Step]) -> list[Constant]:
     """Where a scale or an epsilon may have been left out: factors of 1 and terms of 0 that nobody wrote."""
-    found = []
-    for here in placed(program):
-        kind = _MISSING.get(here.eqn.primitive.name)
-        if kind is not None and np.issubdtype(here.eqn.outvars[0].aval.dtype, np.floating):
-            found.append(
-                Constant(((id(here.eqn), kind),), float(kind == SCALED), False, here.eqn.primitive.name, here.source)
-            )
-    return found
+    found: dict[Any, list[Constant]] = {}
+    for step in steps:
+        kind = _MISSING.get(step.name)
+        if kind is not None and np.issubdtype(step.eqn.outvars[0].aval.dtype, np.floating):
+            constant = Constant(((step.number, kind),), float(kind == SCALED), False, step.name, step.source)
+            found.setdefault(step.site, []).append(constant)
+    return [_merged(group) for group in found.values()]
 
 
-def _constant(here: Placed, operand: int, var: Any) -> Constant | None:
-    if not isinstance(var, core.Literal) or np.ndim(var.val) or np.asarray(var.val).dtype.kind not in "fi":
+def _constant(step: Step, operand: int, var: Any) -> Constant | None:
+    value, kind = step.literal(operand), getattr(getattr(var.aval, "dtype", None), "kind", "")
+    if value is None or kind not in "fi" or np.isnan(value):
         return None
-    name, whole = here.eqn.primitive.name, np.asarray(var.val).dtype.kind == "i"
-    value = float(np.asarray(var.val))
-    idle = np.isinf(value) and name in ("max", "min")  # where a maximum starts from
-    if np.isnan(value) or idle or (whole and name not in (*_CALLS, *_ARITHMETIC)):
+    whole = kind == "i"
+    idle = np.isinf(value) and step.name in ("max", "min")  # where a maximum starts from
+    if idle or (whole and step.name not in _COUNTED):
         return None
-    return Constant(((id(here.eqn), operand),), value, whole, name, here.source)
+    return Constant(((step.number, operand),), value, whole, step.name, step.source)
 
 
 def _merged(group: list[Constant]) -> Constant:

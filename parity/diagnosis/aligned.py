@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from jax import core
 
+from parity.diagnosis.sites import placed
+from parity.diagnosis.traced import Traced
 from parity.inputs import Inputs
 from parity.interpret import evaluated, walk, widened
-from parity.sites import placed
-from parity.traced import Traced
 from parity.vjp import TorchSide
 
 __all__ = ["first_apart"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 
-from parity.sites import ADDED, SCALED, Constant
+from parity.diagnosis.sites import ADDED, SCALED, Constant
 
 __all__ = ["guesses", "named_value", "rounder", "trap_of"]
 
@@ -43,7 +44,8 @@ def guesses(constant: Constant) -> Iterator[float]:
         near += [*_SHARES, 1 - value]
     if value == round(value) and abs(value) > 1:
         near += [value - 1, value + 1, math.sqrt(abs(value)), value**2]
-    near += [2 * value, value / 2, -value, math.sqrt(abs(value)), value**2, *_SPECIAL]
+    near += [2 * value, value / 2, -value, math.sqrt(abs(value)), value**2]
+    near += [guess for guess in _SPECIAL if value <= 0 or guess > -1e3]  # no mask was meant by a count
     if value:
         near += [1 / value]
     yield from dict.fromkeys(v for v in near if v != value)
@@ -56,7 +58,8 @@ def rounder(value: float) -> Iterator[float]:
     near = [float(f"{value:.{digits}e}") for digits in range(4)] + [float(round(value))]
     for power, root in ((-1, lambda n: 1 / n), (2, math.sqrt), (-2, lambda n: 1 / math.sqrt(n))):
         whole = round(abs(value) ** power) if abs(value) > 1e-9 else 0
-        near += [math.copysign(root(whole), value)] * (0 < whole < 10_000)
+        if 0 < whole < 10_000:
+            near.append(math.copysign(root(whole), value))
     near += [number for number in _NAMES if math.isclose(number, value, rel_tol=1e-4)]
     yield from (number for number in near if number)
 
@@ -77,7 +80,21 @@ def named_value(value: float) -> str:
 
 
 def trap_of(constant: Constant, value: float) -> str:
-    """The known trap behind such a change; "" without one."""
+    """The known trap behind such a change; "" without one, or if the line speaks of something else."""
+    trap = _trap_of(constant, value)
+    return trap if re.search(_SPEAKS.get(trap, ""), constant.source.partition("`")[2]) else ""
+
+
+_SPEAKS = {
+    "std-ddof": r"var|std|ddof",
+    "l2-loss-half": r"loss|mean|sum|\*\* ?2|square",
+    "layernorm-eps": r"var|mean|norm",
+    "bn-momentum-convention": r"mean|var|moment|running|average",
+    "mask-value-half": r"mask|where|blocked|full|triu|tril",
+}
+
+
+def _trap_of(constant: Constant, value: float) -> str:
     old, operand = constant.value, constant.keys[0][1]
     if operand == SCALED:
         return ""

@@ -1,9 +1,10 @@
-"""A JAX program as a function of its own constants and of a choice among alternatives, compiled once."""
+"""What a JAX program should have returned, and the program run by JAX with a change in it, gradients and all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -11,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from parity.interpret import Seed, evaluated, is_inexact, walk, widened
-from parity.sites import ADDED, SCALED, Constant
-from parity.swaps import Swap
+from parity.diagnosis.flat import Flat, flattened
+from parity.diagnosis.machines import JAX, Call, Edit, Edits, run
+from parity.diagnosis.proposals import Proposal
+from parity.interpret import is_inexact, widened
 
 __all__ = ["Target", "Traced", "Trial"]
 
@@ -43,9 +45,12 @@ class Target:
     def within(self, results: Mapping[str, np.ndarray]) -> Target:
         """Only the leaves that ``results``, the program as it stands, reproduces: other derivatives are not ours."""
         kept = {p for p, gap in self.gaps(results).items() if gap <= self.limits[p] or _near(gap, self.before[p])}
-        wanted, limits, before = (
-            {p: v for p, v in part.items() if p in kept} for part in (self.wanted, self.limits, self.before)
-        )
+        return self.only(kept)
+
+    def only(self, paths: Iterable[str]) -> Target:
+        """The same of some leaves."""
+        paths = [path for path in self.wanted if path in set(paths)]
+        wanted, limits, before = ({p: part[p] for p in paths} for part in (self.wanted, self.limits, self.before))
         return replace(self, wanted=wanted, limits=limits, before=before)
 
     def gaps(self, results: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -54,10 +59,8 @@ class Target:
 
     def met_by(self, results: Mapping[str, np.ndarray]) -> bool:
         """Whether every leaf passes, or its gap has fallen a thousandfold; none that passed may break."""
-        return all(
-            gap <= max(self.limits[path], _ENOUGH * self.before[path] if self.before[path] > self.limits[path] else 0)
-            for path, gap in self.gaps(results).items()
-        )
+        enough = {p: _ENOUGH * b if self.limits[p] < b < np.inf else 0.0 for p, b in self.before.items()}
+        return all(gap <= max(self.limits[path], enough[path]) for path, gap in self.gaps(results).items())
 
     def passed_by(self, results: Mapping[str, np.ndarray]) -> bool:
         """Whether every leaf passes."""
@@ -92,6 +95,7 @@ class Traced:
         arguments: flat, the ones to differentiate first.
         paths: of those to differentiate.
         cotangents: None where gradients were not compared.
+        names: of all arguments; those beyond them have none.
     """
 
     program: Any
@@ -99,14 +103,20 @@ class Traced:
     arguments: Sequence[np.ndarray]
     paths: Sequence[str]
     cotangents: Callable[..., np.ndarray] | None
+    names: Sequence[str] = ()
 
-    def results(self, step: Any) -> dict[str, Any]:
-        """Outputs, and gradients where they were compared, with every equation done by ``step``."""
+    @cached_property
+    def flat(self) -> Flat:
+        """The program as a list of steps."""
+        return flattened(self.program)
+
+    def results(self, edits: Edits) -> dict[str, Any]:
+        """Outputs, and gradients where they were compared, with these changes; in float64 throughout."""
         count = len(self.paths)
         others = [widened(x) for x in self.arguments[count:]]
 
         def forward(floats: list[Any]) -> tuple[dict, dict]:
-            outputs = jax.tree.unflatten(self.tree, walk(self.program, [*floats, *others], step, 0))[0]
+            outputs = jax.tree.unflatten(self.tree, run(self.flat, [*floats, *others], JAX, edits))[0]
             heads = {path: out for path, out in outputs.items() if is_inexact(out)}
             return heads, {path: out for path, out in outputs.items() if path not in heads}
 
@@ -124,68 +134,42 @@ class Traced:
 
 
 class Trial:
-    """The program with one constant of another value, or one equation computed another way."""
+    """The program with one of several changes, compiled once for all."""
 
-    def __init__(self, traced: Traced, constants: Sequence[Constant], swaps: Sequence[Swap]) -> None:
+    def __init__(self, traced: Traced, proposals: Sequence[Proposal]) -> None:
+        edits: dict[int, list[tuple[int, Edit]]] = {}
+        for number, proposal in enumerate(proposals):
+            for step, edit in proposal.edits.items():
+                edits.setdefault(step, []).append((number, edit))
         self._compiled = jax.jit(
-            lambda which, value, choice: traced.results(_Changed(constants, swaps, which, value, choice)),
+            lambda choice: traced.results({step: _chosen(found, choice) for step, found in edits.items()}),
             compiler_options=_QUICK,
         )
 
-    def constant(self, which: int, value: float) -> dict[str, np.ndarray]:
-        """The results with constant number ``which`` at ``value``."""
-        return self._run(which, value, -1)
-
-    def swap(self, choice: int) -> dict[str, np.ndarray]:
-        """The results with alternative number ``choice``; -1 for the program as it stands."""
-        return self._run(-1, 0.0, choice)
-
-    def _run(self, which: int, value: float, choice: int) -> dict[str, np.ndarray]:
-        found = self._compiled(jnp.int64(which), jnp.float64(value), jnp.int64(choice))
-        return {path: np.asarray(out) for path, out in found.items()}
+    def __call__(self, choice: int) -> dict[str, np.ndarray]:
+        """The results with proposal number ``choice``; -1 for the program as it stands."""
+        return {path: np.asarray(out) for path, out in self._compiled(jnp.int64(choice)).items()}
 
 
-class _Changed:
-    """The step that does so: everything in float64, the chosen constant or equation changed."""
+def _chosen(found: Sequence[tuple[int, Edit]], choice: Any) -> Edit:
+    """One of several edits of a step, those left out that it does not allow."""
 
-    def __init__(self, constants: Any, swaps: Any, which: Any, value: Any, choice: Any) -> None:
-        self._which, self._value, self._choice = which, value, choice
-        self._numbers: dict[tuple[int, int], list[int]] = {}
-        for number, constant in enumerate(constants):
-            for key in constant.keys:
-                self._numbers.setdefault(key, []).append(number)
-        self._swaps: dict[int, list[tuple[int, Swap]]] = {}
-        for number, swap in enumerate(swaps):
-            self._swaps.setdefault(swap.key, []).append((number, swap))
+    def edit(call: Call) -> list[Any]:
+        outputs = [jnp.asarray(out) for out in call.run()]
+        shapes, dtypes = [out.shape for out in outputs], [out.dtype for out in outputs]
+        for number, other in found:
 
-    def __call__(self, eqn: Any, inputs: list[Any], seed: Seed) -> list[Any]:
-        return evaluated(eqn, inputs)
-
-    def before(self, eqn: Any, inputs: list[Any]) -> list[Any]:
-        inputs = [jnp.asarray(x) for x in inputs]
-        for place, var in enumerate(inputs):
-            for number in self._numbers.get((id(eqn), place), ()):
-                inputs[place] = jnp.where(self._which == number, self._value.astype(var.dtype), inputs[place])
-        for number in self._numbers.get((id(eqn), ADDED), ()):
-            inputs[-1] = jnp.where(self._which == number, inputs[-1] + self._value, inputs[-1])
-        return inputs
-
-    def after(self, eqn: Any, inputs: list[Any], outputs: list[Any]) -> list[Any]:
-        for number in self._numbers.get((id(eqn), SCALED), ()):
-            outputs = [jnp.where(self._which == number, outputs[0] * self._value, outputs[0]), *outputs[1:]]
-        written = [jnp.asarray(out) for out in outputs]
-        for number, swap in self._swaps.get(id(eqn), ()):
-
-            def other(inputs: list[Any], swap: Swap = swap) -> list[Any]:
-                made = swap.make(inputs, written if len(written) > 1 else written[0])
-                made = made if len(written) > 1 else [made]
-                return [jnp.asarray(new).astype(out.dtype) for new, out in zip(made, written, strict=True)]
+            def changed(inputs: Sequence[Any], other: Edit = other) -> list[Any]:
+                made = other(replace(call, inputs=inputs))
+                return [jnp.asarray(new).astype(dtype) for new, dtype in zip(made, dtypes, strict=True)]
 
             try:
-                shapes = [out.shape for out in jax.eval_shape(other, inputs)]
-            except Exception:  # an alternative that this equation's arguments do not allow
+                fits = [out.shape for out in jax.eval_shape(changed, list(call.inputs))] == shapes
+            except Exception:  # an alternative that this step's inputs do not allow
                 continue
-            if shapes == [out.shape for out in written]:
+            if fits:
                 # Not a select: XLA would work out, and differentiate, every alternative within every other.
-                outputs = lax.cond(self._choice == number, other, lambda _, kept=outputs: list(kept), inputs)
+                outputs = lax.cond(choice == number, changed, lambda _, kept=outputs: list(kept), list(call.inputs))
         return outputs
+
+    return edit

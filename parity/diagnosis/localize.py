@@ -11,7 +11,7 @@ import numpy as np
 
 from parity.arrays import as_value, is_array
 from parity.bridge import Link
-from parity.findings import Explanation, Finding
+from parity.diagnosis.findings import Explanation, Finding
 from parity.inputs import Inputs
 from parity.scopes import jax_scope, torch_scope
 from parity.trees import flatten, map_leaves

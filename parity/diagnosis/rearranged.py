@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
 
-from parity.findings import Finding, Gap, Remedy
+from parity.diagnosis.findings import Finding, Gap, Remedy
 
 __all__ = ["rearranged"]
 
 _LARGEST = 2**20  # elements; sorting more would cost seconds
+_FEWEST = 3  # different numbers that change places
 _LONGEST = 4096  # of an axis whose factors are tried
 
 
@@ -22,7 +24,9 @@ def rearranged(gap: Gap) -> Iterator[Remedy]:
         return
     if _same_numbers(gap.left, gap.right, gap.limit):
         for family in (_transposed, _reshaped, _along_one_axis, _flattened):
-            yield from family(gap)
+            for remedy in family(gap):
+                few = gap.alike and gap.evidence < _FEWEST  # two numbers of one size are each other's by chance
+                yield replace(remedy, finding=replace(remedy.finding, strong=False, lone=True)) if few else remedy
         yield from _unordered(gap)
 
 
@@ -92,9 +96,11 @@ def _described(order: np.ndarray, axis: int) -> Finding:
             return Finding(f"{sentence}; look for the order of gates, of heads or of q, k and v", trap)
         if np.array_equal(order, np.arange(n).reshape(blocks, -1).T.reshape(-1)):
             sentence = f"torch == jax with axis {axis} read as ({blocks}, {n // blocks}) and transposed"
-            return Finding(f"{sentence}; look for a flatten of another layout, or heads split the other way round")
+            cause = "a flatten of another layout, heads split the other way round, or a repeat against a tile"
+            return Finding(f"{sentence}; look for {cause}")
     shown = f" ({', '.join(map(str, order))})" if n <= 16 else ""
-    return Finding(f"torch == jax with axis {axis} in another order{shown}; look for a sort, an index or a shuffle")
+    sentence = f"torch == jax with axis {axis} in another order{shown}; look for a sort, an index or a shuffle"
+    return Finding(sentence, strong=False)
 
 
 def _flattened(gap: Gap) -> Iterator[Remedy]:

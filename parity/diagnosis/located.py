@@ -11,11 +11,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from parity.findings import Finding, Gap
+from parity.diagnosis.findings import Finding, Gap
+from parity.diagnosis.places import by_place
 
 __all__ = ["located"]
 
 _CHANCE = 1000  # ways to choose the elements that differ, below which a rule may fit by luck
+_KINKS = (0, 1, -1, 0.5, -0.5)  # where functions usually have one
 _KINK = 20  # the same where the rule is an exact value such as 0
 
 
@@ -31,7 +33,7 @@ def located(gap: Gap, apart: np.ndarray) -> Iterator[Finding]:
         return
     ways = math.comb(apart.size, count) if apart.size < 10_000 else math.inf
     share = f"({count} of {apart.size} elements)"
-    for sentence, trap, needed, strong in (*_by_inputs(gap, apart), *_by_place(apart)):
+    for sentence, trap, needed, strong in (*_by_inputs(gap, apart), *by_place(apart)):
         if ways >= needed:
             yield Finding(f"they differ {sentence} {share}{_blocked(gap, apart)}", trap, strong)
             return
@@ -68,7 +70,7 @@ def _by_inputs(gap: Gap, apart: np.ndarray) -> Found:
         elif array.dtype.kind in "iu":
             found = _by_index(path, array, mask, lengths)
         else:
-            found = _by_value(path, array, mask, gap.clues.gradient, broken)
+            found = (*_by_others(gap, path, mask), *_by_value(path, array, mask, gap.clues.gradient, broken))
         yield from (item for item in found if ways >= item[2])
 
 
@@ -91,11 +93,25 @@ def _by_index(path: str, array: np.ndarray, mask: np.ndarray, lengths: set[int])
             )
         yield f"exactly where {path} is negative; look for how an index wraps", "negative-index-wraps", 2, True
     if any(elsewhere.max() < length <= there.min() for length in lengths):
-        yield f"exactly where {path} is out of range (from {there.min()} on)", "embed-oob", 2, True
+        yield f"exactly where {path} is out of range (from {there.min()} on)", "embed-oob", _KINK, True
     if values.size == 1 and values[0] not in elsewhere and (there.size > 1 or values[0] == 0):
         needed = _KINK * np.unique(array).size
         text = f"exactly where {path} is {values[0]}; look for an index or a label treated apart"
         yield text, "padding-idx-gradient", needed, True
+
+
+def _by_others(gap: Gap, path: str, mask: np.ndarray) -> Found:
+    """Where an input holds a number that another one holds too: on the boundary of a bin, say."""
+    array = gap.clues.inputs[path]
+    for name, other in gap.clues.inputs.items():
+        if (
+            name != path
+            and 0 < other.size < 1000
+            and other.dtype.kind == "f"
+            and np.array_equal(np.isin(array, other), mask)
+        ):
+            cause = "look for a boundary, a bin or a tie closed on the other side: < against <="
+            yield f"exactly where {path} equals a number of {name}; {cause}", "", 2, True
 
 
 def _by_value(path: str, array: np.ndarray, mask: np.ndarray, gradient: bool, broken: bool) -> Found:
@@ -103,10 +119,15 @@ def _by_value(path: str, array: np.ndarray, mask: np.ndarray, gradient: bool, br
     values = np.unique(there)
     kink = "where-nan-grad" if broken else "relu-vs-maximum" if gradient else ""
     cause = "look for the derivative at a kink" if gradient else "look for the two sides of a comparison, < against <="
-    special = there.size > values.size or np.isin(values, [0, 1, -1, 0.5, -0.5]).all()
+    if np.isin(array, (0, 1)).all():
+        kink, cause = "", "look for a mask, a label or a class weight that is applied otherwise there"
+    special = there.size > values.size or np.isin(values, _KINKS).all()
     if special and values.size <= 3 and not np.isin(values, elsewhere).any():
-        shown = " or ".join(f"{value:g}" for value in values)
-        yield f"exactly where {path} is {shown}; {cause}", kink, _KINK, True
+        shown = " or ".join(f"{value + 0.0:g}" for value in values)
+        sure = np.isin(values, _KINKS).all() or (
+            values.size < 3 and there.size >= 4 and 2 * len(set(array.flat)) > array.size
+        )
+        yield f"exactly where {path} is {shown}; {cause}", kink, _KINK, bool(sure)
     cause = "look for a clip, a threshold or a branch"
     for size, name in ((array, path), (np.abs(array), f"|{path}|")):
         inside, outside = size[~mask], size[mask]
@@ -127,22 +148,3 @@ def _between(low: float, high: float) -> str:
 def _tied(array: np.ndarray) -> np.ndarray:
     _, inverse, counts = np.unique(array, return_inverse=True, return_counts=True)
     return (counts[inverse] > 1).reshape(array.shape)
-
-
-def _by_place(apart: np.ndarray) -> Found:
-    """A description, not a cause: a better explanation is looked for."""
-    for axis, length in enumerate(apart.shape):
-        others = tuple(a for a in range(apart.ndim) if a != axis)
-        rows = np.flatnonzero(apart.any(axis=others))
-        if not rows.size < length or length < 3:
-            continue
-        first, last, count = rows[0], rows[-1], rows.size
-        needed = 2 if apart.ndim == 1 else _KINK
-        if count == 1:
-            yield f"only at index {first} of {length} along axis {axis}", "", needed, False
-        elif last - first + 1 == count and (last == length - 1 or first == 0):
-            which = "last" if last == length - 1 else "first"
-            cause = "look for a short batch, padding or a border"
-            yield f"only in the {which} {count} of {length} along axis {axis}; {cause}", "", _KINK, False
-        elif count == 2 and first == 0 and last == length - 1:
-            yield f"only at both ends of axis {axis}; look for padding or a border", "", _KINK, False

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import combinations, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from parity.diagnose import finding_of
-from parity.findings import Clues, Explanation, Finding
+from parity.diagnosis.diagnose import finding_of
+from parity.diagnosis.fed import feeds, telling
+from parity.diagnosis.findings import Clues, Explanation, Finding
+from parity.diagnosis.together import exchanged, strong, together
 from parity.inputs import Inputs
 from parity.message import first_line
 from parity.tolerance import SEMANTIC
+from parity.trees import map_leaves
 from parity.vjp import JaxSide, Run, TorchSide
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Examination", "explained"]
 
 _SHOWN = 3
-_PAIRS = 10  # of arguments that are exchanged
+_EXAMINED = 8  # leaves whose numbers are looked into
 
 
 def explained(leaves: tuple[Leaf, ...], examine: Callable[[tuple[Leaf, ...]], Explanation] | None) -> Explanation:
@@ -31,11 +34,15 @@ def explained(leaves: tuple[Leaf, ...], examine: Callable[[tuple[Leaf, ...]], Ex
     if not failing:
         return Explanation()
     widest = [leaf for leaf in failing if leaf.dtype == failing[0].dtype]
-    own = tuple(f"{leaf.path}: {leaf.diagnosis}" for leaf in widest if leaf.diagnosis)[:1]
+    own = tuple(f"{leaf.path}: {said}" for leaf in widest if (said := leaf.diagnosis or _of_dtype(leaf)))[:1]
     if examine is None:
         return Explanation(own, tuple(_kind(leaves, failing)))
     found = examine(leaves)
     return Explanation(found.sentences or own, (*_kind(leaves, failing), *found.notes))
+
+
+def _of_dtype(leaf: Leaf) -> str:
+    return f"{leaf.problem}; look for a cast, or a default dtype" if leaf.problem.startswith("dtypes") else ""
 
 
 def _kind(leaves: tuple[Leaf, ...], failing: list[Leaf]) -> Iterator[str]:
@@ -87,17 +94,18 @@ class Examination:
     def __call__(self, leaves: tuple[Leaf, ...]) -> Explanation:
         """The causes, the likeliest first."""
         failing = [leaf for leaf in leaves if not leaf.ok and leaf.dtype == "float64" and leaf.quantity != "jit"]
-        if not failing:
+        if not failing or all(_of_dtype(leaf) for leaf in failing):
             return Explanation()
         notes: list[str] = []
-        first = self._finding(failing[0])
-        own = [f"{failing[0].path}: {first}"] if first else []
-        if first and first.strong:
-            return Explanation(tuple(own))
-        found = self._guarded(notes, self._exchanged, failing)
-        found = found or self._guarded(notes, self._crossed, failing)
+        findings = [(leaf.path, self._finding(leaf)) for leaf in failing[:_EXAMINED]]
+        own = [f"{path}: {finding}" for path, finding in together(findings)]
+        if own and strong(findings):
+            return Explanation(tuple(own[:1]))
+        found = self._guarded(notes, exchanged, {leaf.path: (*self._values(leaf.path), leaf.limit) for leaf in failing})
+        found = found or self._guarded(notes, self._fed, failing, True)
         found = found or self._guarded(notes, self._layered, notes, failing)
         found = found or self._guarded(notes, self._tried, failing)
+        found = found or self._guarded(notes, self._fed, failing, False)
         if not self.layers and failing[0].quantity == "output":
             notes += self._guarded([], self._aligned)
         return Explanation(tuple(dict.fromkeys([*map(str, found), *own]))[:_SHOWN], tuple(notes))
@@ -118,30 +126,22 @@ class Examination:
         clues = Clues(self.inputs.numbers(), leaf.quantity == "gradient", "float64")
         return finding_of(*self._values(leaf.path), leaf.limit, clues)
 
-    def _exchanged(self, failing: list[Leaf]) -> Iterator[Finding]:
-        """Two leaves that hold each other's values."""
-        for one, other in combinations(failing, 2):
-            (a, b), (c, d) = self._values(one.path), self._values(other.path)
-            alike = a.shape == b.shape == c.shape == d.shape and a.size > 1 and not np.array_equal(a, c)
-            if alike and np.abs(a - d).max() <= one.limit and np.abs(c - b).max() <= other.limit:
-                sentence = f"{one.path} and {other.path} hold each other's values; look for the order of a tree"
-                yield Finding(sentence, "dict-key-sort")
-                return
-
-    def _crossed(self, failing: list[Leaf]) -> Iterator[Finding]:
-        """Two arguments of one shape that changed places."""
+    def _fed(self, failing: list[Leaf], sure: bool | None = None) -> Iterator[Finding]:
+        """The JAX function called with its inputs in another order."""
         inputs = self.inputs.at("float64")
-        limits = {leaf.path: leaf.limit for leaf in failing if leaf.quantity == "output"}
-        arrays = {name: value for name, value in inputs.tree.items() if isinstance(value, np.ndarray)}
-        pairs = [pair for pair in combinations(arrays, 2) if arrays[pair[0]].shape == arrays[pair[1]].shape]
-        for one, other in pairs[:_PAIRS] if limits else ():
-            if arrays[one].dtype == arrays[other].dtype and not np.array_equal(arrays[one], arrays[other]):
-                crossed = replace(inputs, tree={**inputs.tree, one: arrays[other], other: arrays[one]})
-                outputs = self.sides[1].run(crossed, "float64", self.names, self.cotangents).outputs
-                gaps = {path: np.abs(outputs[path].data - self.runs[0].outputs[path].data).max() for path in limits}
-                if all(gaps[path] <= limit for path, limit in limits.items()):
-                    sentence = f"the gap vanishes if {one} and {other} change places in the call of the JAX function"
-                    yield Finding(sentence, "positional-arguments")
+        wanted = {leaf.path: self._values(leaf.path)[0] for leaf in failing if leaf.quantity == "output"}
+        limits = {leaf.path: leaf.limit for leaf in failing if leaf.path in wanted}
+        arrays = {path: array for path, array in inputs.arrays().items() if array.dtype.kind in "fiub" and array.ndim}
+        side = JaxSide(self.sides[1].function)
+        for fed in feeds(arrays, sure=sure) if telling(wanted.values()) else ():
+            changed = replace(inputs, tree=map_leaves(lambda path, x, fed=fed: fed.inputs.get(path, x), inputs.tree))
+            try:
+                outputs = side.run(changed, "float64", self.names).outputs
+            except Exception:  # shapes that the function does not take
+                continue
+            if fed.returns({path: value.data for path, value in outputs.items()}, wanted, limits):
+                yield fed.finding
+                return
 
     def _layered(self, notes: list[str], failing: list[Leaf]) -> Iterator[str]:
         limits = {leaf.path: leaf.limit for leaf in failing if leaf.quantity == "output"}
@@ -151,7 +151,7 @@ class Examination:
             yield from found.sentences
 
     def _aligned(self) -> Iterator[str]:
-        from parity.aligned import first_apart
+        from parity.diagnosis.aligned import first_apart
         from parity.scopes import jax_scope
 
         with jax_scope("float64"):
@@ -160,18 +160,19 @@ class Examination:
 
     @property
     def _traced(self) -> Any:
-        from parity.traced import Traced
+        from parity.diagnosis.traced import Traced
 
         inputs, jax = self.inputs.at("float64"), self.sides[1]
         key = ("forward", self.names, inputs.signature)
         program, tree = jax.kept(key, lambda: jax.trace(inputs, "float64", self.names, None))
         floats = sorted(path for path, array in inputs.arrays().items() if array.dtype.kind in "fc")
-        return Traced(program, tree, jax.arguments(inputs, "float64"), floats, self.cotangents)
+        names = [*floats, *sorted(inputs.arrays().keys() - set(floats))]
+        return Traced(program, tree, jax.arguments(inputs, "float64"), floats, self.cotangents, names)
 
     def _tried(self, failing: list[Leaf]) -> Iterator[Finding]:
-        from parity.remedies import remedies_tried
+        from parity.diagnosis.remedies import remedies_tried
+        from parity.diagnosis.traced import Target
         from parity.scopes import jax_scope
-        from parity.traced import Target
 
         values = {**self.runs[0].outputs, **self.runs[0].gradients}
         wanted = {path: value.data for path, value in values.items()}

@@ -1,0 +1,156 @@
+"""Remedies tried on the JAX program itself: a constant of another value, a step of another kind, other wires.
+
+A remedy counts if every leaf that differs passes, outputs and gradients, and no leaf that agreed breaks. Outputs are
+tried in NumPy, step by step; derivatives are checked by differences, and by JAX's own where those cannot tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import numpy as np
+
+from parity.diagnosis.axes import other_axes
+from parity.diagnosis.findings import Finding
+from parity.diagnosis.layouts import joined, layouts, regrouped, turned
+from parity.diagnosis.moved import moved
+from parity.diagnosis.optimizing import optimizers
+from parity.diagnosis.proposals import Program, Proposal, grouped
+from parity.diagnosis.rewired import Wires, Wiring
+from parity.diagnosis.screen import Screen, Values
+from parity.diagnosis.sites import constants, missing_constants
+from parity.diagnosis.swaps import gradient_swaps, value_swaps
+from parity.diagnosis.traced import Target, Traced, Trial
+from parity.diagnosis.tuned import Tuned
+from parity.diagnosis.windows import windows
+from parity.jaxprs import dtypes_of, size_of
+
+__all__ = ["remedies_tried"]
+
+_CONSTANTS, _DERIVATIVES, _ASKED = 60, 120, 4  # tried at most; the last, of JAX itself
+_LARGEST = 3_000_000  # numbers that a program may compute and still be run over and over
+_SECONDS = 3.0  # for trials, about
+_EVIDENCE = 3
+
+
+def remedies_tried(traced: Traced, target: Target) -> Iterator[Finding]:
+    """What closes the gap, a finding for each remedy."""
+    if size_of(traced.program) > _LARGEST or not target.failing:
+        return
+    if any(not path.startswith("grad/") for path in target.failing):
+        yield from _Values(traced, target).found()
+    else:
+        yield from _derivatives(traced, target)
+
+
+class _Values:
+    """The search where outputs differ."""
+
+    def __init__(self, traced: Traced, target: Target) -> None:
+        self._traced, self._target = traced, target
+        self._screen = Screen(traced, target)
+        self._program = Program(self._screen.flat)
+        self._size = sum(self._screen.outputs.wanted[path].size for path in self._screen.outputs.failing)
+        self._until = float("inf")
+        self._asked = _ASKED
+
+    def found(self) -> Iterator[Finding]:
+        """By kinds of remedies, the simplest first; a kind that has one keeps the later ones from being tried."""
+        if self._screen.outputs.passed_by(self._screen.start):
+            if dtypes_of(self._traced.program) & {"float32", "bfloat16", "float16", "complex64"}:
+                sentence = "the gap vanishes if every step of the JAX program runs in float64: it narrows inside"
+                yield Finding(sentence, "x64-float32-leaks")
+            return
+        for kind in self._kinds():
+            some = list(islice(kind, 2))
+            yield from some
+            if some:
+                return
+
+    def _kinds(self) -> Iterator[Iterator[Finding]]:
+        program = self._program
+        steps = program.steps
+        tuned = Tuned(self._screen, [*constants(steps)[:_CONSTANTS], *missing_constants(steps)[:_CONSTANTS]])
+        names = self._traced.names or self._traced.paths
+        wiring = Wiring(Wires(program, dict(zip(program.flat.inputs, names, strict=False))))
+        yield self._confirmed(tuned.guessed())
+        self._until = self._screen.spent + _SECONDS
+        yield self._confirmed(tuned.coupled())
+        yield self._tried(grouped(value_swaps(program)))
+        yield self._tried(other_axes(program))
+        yield self._tried(grouped(windows(program)))
+        yield self._tried(grouped(layouts(program)))
+        yield self._tried(regrouped(program))
+        yield self._tried(grouped(joined(program)))
+        yield self._tried(grouped(wiring.left_out()))
+        yield self._tried(moved(program), exact=True)
+        yield self._tried(optimizers(program), exact=True)
+        yield self._tried(wiring.other_inputs(), exact=True)
+        yield self._tried(wiring.functions(), exact=True)
+        yield self._tried(grouped(turned(program)))
+        yield self._confirmed(tuned.solved())
+        yield self._tried(wiring.other_values(), exact=True)
+        yield self._tried(wiring.terms(), exact=True)
+        yield self._tried(wiring.terms(earlier=True), exact=True)
+
+    def _tried(self, proposals: Iterable[Proposal], *, exact: bool = False) -> Iterator[Finding]:
+        return self._confirmed(p for p in self._allowed(proposals) if self._closed(self._screen.trial(p.edits), exact))
+
+    def _allowed(self, proposals: Iterable[Proposal]) -> Iterator[Proposal]:
+        for proposal in proposals:
+            if self._screen.spent > self._until:
+                return
+            yield proposal
+
+    def _closed(self, results: Values | None, exact: bool) -> bool:
+        """A thousandth of a lone number's gap is met by chance, among so many alternatives: it has to pass."""
+        if results is None:
+            return False
+        target = self._screen.outputs
+        return target.passed_by(results) if exact or self._size < _EVIDENCE else target.met_by(results)
+
+    def _confirmed(self, proposals: Iterable[Proposal]) -> Iterator[Finding]:
+        for proposal in proposals:
+            if self._screen.derivatives_agree(proposal.edits) or self._by_jax(proposal):
+                yield _finding(proposal)
+
+    def _by_jax(self, proposal: Proposal) -> bool:
+        """Where a difference does not tell: at a kink, where a value is held constant."""
+        if self._asked <= 0:
+            return False
+        self._asked -= 1
+        trial = Trial(self._traced, [proposal])
+        target = self._target.within(trial(-1))
+        return bool(target.failing) and target.met_by(trial(0))
+
+
+def _derivatives(traced: Traced, target: Target) -> Iterator[Finding]:
+    """The search where only gradients differ."""
+    finite = all(np.isfinite(target.before[path]) for path in target.failing)
+    swaps = gradient_swaps(Program(traced.flat), held=finite)  # a NaN is no one's stop_gradient
+    proposals = list(islice(grouped(swaps), _DERIVATIVES))
+    trial = Trial(traced, proposals)
+    start = trial(-1)
+    if target.met_by(start):
+        yield from _widened(traced)
+        return
+    size, target = sum(target.wanted[path].size for path in target.failing), target.within(start)
+    for number, proposal in enumerate(proposals if target.failing else []):
+        results = trial(number)
+        if target.met_by(results) if size >= _EVIDENCE else target.passed_by(results):
+            yield _finding(proposal)
+
+
+def _widened(traced: Traced) -> Iterator[Finding]:
+    """Gradients that come right once every rule of the program's own is left out."""
+    custom = [eqn for eqn in traced.program.jaxpr.eqns if eqn.primitive.name == "custom_vjp_call"]
+    if custom:
+        from parity.diagnosis.sites import source_of
+
+        text = "the gap vanishes if the derivative is that of the values: the custom derivative is not"
+        yield Finding(f"{text}, of the function called at {source_of(custom[0])}")
+
+
+def _finding(proposal: Proposal) -> Finding:
+    return Finding(f"the gap vanishes if {proposal.sentence}", proposal.trap)

@@ -1,0 +1,139 @@
+"""Remedies of the program that change several steps, or its wires: axes, layouts, gates, operands, optimizers."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from jax import lax
+
+import parity
+from parity.diagnosis.flat import flattened
+from parity.diagnosis.machines import NUMPY_MACHINE, run
+
+draw = np.random.default_rng(47)
+SQUARE, CELL = draw.normal(size=(4, 4)), {"x": draw.normal(size=(3, 2, 3)), "w": draw.normal(size=(12, 3))}
+
+
+def diagnosis(torch_side, jax_side, inputs, **options):
+    """What the report says of its cause, "" for nothing."""
+    return parity.compare(torch_side, jax_side, inputs, dtypes=("float64",), jit=False, **options).diagnosis or ""
+
+
+def test_another_axis_of_a_normalisation_is_named():
+    found = diagnosis(lambda x: x.softmax(1) ** 2 * x, lambda x: jax.nn.softmax(x, axis=0) ** 2 * x, (SQUARE,))
+    assert "the reduction runs over axis 1 instead of axis 0" in found
+
+
+def test_heads_split_and_merged_by_the_other_factor_are_named():
+    def torch_side(x, w):
+        y = torch.tanh(x.reshape(2, 5, 2, 3).permute(0, 2, 1, 3).cumsum(3))
+        return y.permute(0, 2, 1, 3).reshape(2, 5, 6) @ w
+
+    def wrong(x, w):
+        y = jnp.tanh(jnp.cumsum(x.reshape(2, 5, 3, 2).transpose(0, 3, 1, 2), 3))
+        return y.transpose(0, 2, 3, 1).reshape(2, 5, 6) @ w
+
+    found = diagnosis(torch_side, wrong, (draw.normal(size=(2, 5, 6)), draw.normal(size=(6, 4))))
+    assert "the two axes that a reshape splits or merges change places: heads in another layout" in found
+
+
+def torch_cell(x, w):
+    state = torch.zeros(2, 3, dtype=x.dtype)
+    for now in x:
+        i, f, g, _ = ((now + state) @ w.T).chunk(4, -1)
+        state = torch.sigmoid(f) * state + torch.sigmoid(i) * torch.tanh(g)
+    return state
+
+
+def cell(mistake):
+    def step(w, state, now):
+        total = (now + state) @ w.T
+        i, f, g, _ = (total[:, 3 * k : 3 * k + 3] for k in ((0, 2, 1, 3) if mistake == "gates" else range(4)))
+        kept = jax.nn.sigmoid(i if mistake == "operand" else f) * state
+        return kept + jax.nn.sigmoid(i) * jnp.tanh(g), None
+
+    def run_cell(x, w):
+        return lax.scan(partial(step, w), jnp.zeros((2, 3), x.dtype), x)[0]
+
+    return run_cell
+
+
+def test_gates_taken_by_slices_inside_a_loop_are_named():
+    found = diagnosis(torch_cell, cell("gates"), CELL)
+    assert "are taken in the order (0, 2, 1, 3)" in found  # of the slices, or of the weight's blocks
+
+
+def test_a_wrong_operand_inside_a_loop_is_named():
+    found = diagnosis(torch_cell, cell("operand"), CELL)
+    assert "operand 0 of the logistic is the slice [(0, 2), (3, 6)] at" in found
+
+
+def adam(p, g, b2=0.999, correct=True):
+    m = v = jnp.zeros_like(p)
+    rows = []
+    for step, gradient in enumerate(g, 1):
+        m = 0.9 * m + 0.1 * gradient
+        v = b2 * v + (1 - b2) * gradient**2
+        one, two = (1 - 0.9**step, 1 - b2**step) if correct else (1.0, 1.0)
+        p = p - 0.1 * (m / one) / (jnp.sqrt(v / two) + 1e-8)
+        rows.append(p)
+    return jnp.stack(rows)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [({"b2": 0.99}, "0.99 everywhere is 0.999, and 0.01 is 0.001 with it"), ({"correct": False}, "bias correction")],
+)
+def test_the_decay_and_the_correction_of_a_moving_average_are_named(mistake, said):
+    def torch_side(p, g):
+        m = v = torch.zeros_like(p)
+        rows = []
+        for step, gradient in enumerate(g, 1):
+            m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+            p = p - 0.1 * (m / (1 - 0.9**step)) / (torch.sqrt(v / (1 - 0.999**step)) + 1e-8)
+            rows.append(p)
+        return torch.stack(rows)
+
+    inputs = {"p": draw.normal(size=4), "g": draw.normal(size=(4, 4))}
+    assert said in diagnosis(torch_side, lambda p, g: adam(p, g, **mistake), inputs, gradients=False)
+
+
+def test_a_wrong_custom_derivative_is_named_and_not_a_narrow_dtype():
+    @jax.custom_vjp
+    def cubed(x):
+        return x**3
+
+    cubed.defvjp(lambda x: (cubed(x), x), lambda x, g: (3 * x * g,))
+    found = diagnosis(lambda x: torch.sin(x**3), lambda x: jnp.sin(cubed(x)), (SQUARE,))
+    assert "custom derivative" in found
+    assert "float64: it narrows" not in found
+
+
+def windows(x, k):
+    strided = lax.conv_general_dilated(x, k, (2, 1), ((1, 2), (-1, 0)), rhs_dilation=(2, 1), feature_group_count=2)
+    spread = lax.conv_general_dilated(x, k[:2, :, :2].repeat(2, 1), (1, 1), ((2, 2), (1, 0)), lhs_dilation=(2, 2))
+    sizes, steps, border = (1, 1, 3, 2), (1, 1, 2, 2), ((0, 0), (0, 0), (1, 1), (0, 1))
+    pooled = lax.reduce_window(x, -jnp.inf, lax.max, sizes, steps, border)
+    return strided, spread, pooled, lax.reduce_window(x, 0.0, lax.add, sizes, steps, border)
+
+
+def several(x, k):
+    y = lax.cumsum(x, 1, reverse=True), jnp.var(x, 1), jax.nn.softmax(x), jnp.einsum("bchw,bcxw->bhxw", x, x)
+    z = lax.scan(lambda c, t: (0.9 * c + t, jnp.tanh(c)), jnp.zeros_like(x[0]), x, reverse=True)
+    cut = lax.pad(x, 0.5, ((0, 0, 0), (1, 2, 1), (0, 0, 0), (-1, 1, 0)))
+    return y, z, cut, jnp.round(k), k[..., ::-1], jnp.sort(x, 1), jnp.argmax(x, 2), jax.nn.gelu(x)
+
+
+@pytest.mark.parametrize("program", [windows, several])
+def test_numpy_runs_a_program_as_jax_does(program):
+    x, k = draw.normal(size=(2, 4, 7, 6)), draw.normal(size=(6, 2, 3, 2))
+    with jax.enable_x64(True):
+        closed = jax.make_jaxpr(program)(x, k)
+        found, wanted = run(flattened(closed), [x, k], NUMPY_MACHINE, {}), jax.tree.leaves(program(x, k))
+        for one, other in zip(found, wanted, strict=True):
+            assert np.shape(one) == other.shape
+            # Sums in another order: at most 1e-14 of values of order 10, measured 2e-15.
+            assert np.abs(np.asarray(one) - np.asarray(other)).max() <= 1e-14 * max(1.0, float(jnp.abs(other).max()))
