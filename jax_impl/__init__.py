@@ -21,7 +21,10 @@ __all__ = [
     "schedules",
     "data",
     "training",
+    "mixed_precision",
     "compilation",
+    "convolution",
+    "normalization",
 ]
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "source_of",
 ]
 
+_INSTRUMENT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")  # its own frames are not the port's
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint")
 _COUNTED = ("add", "sub", "mul", "max", "min", "ge", "gt", "le", "lt", "eq", "ne", "pow", "convert_element_type")
 SCALED, ADDED = -1, -2
@@ -95,7 +96,7 @@ def source_of(eqn: Any) -> str:
         path, line = place.split(":")[:2]
     except (AttributeError, ValueError):
         return ""
-    if not os.path.isfile(path):
+    if not os.path.isfile(path) or path.startswith(_INSTRUMENT):
         return ""
     near = os.path.relpath(path)
     shown = os.path.basename(path) if near.startswith("..") else near

@@ -4,6 +4,7 @@ import planted_attention
 import planted_autograd
 import planted_batches
 import planted_convolution
+import planted_convolution_classes
 import planted_distances
 import planted_dropout
 import planted_embedding
@@ -12,6 +13,8 @@ import planted_layers
 import planted_loss_classes
 import planted_losses
 import planted_masks
+import planted_mixed_precision
+import planted_norm_classes
 import planted_norms
 import planted_optimizer_classes
 import planted_optimizers
@@ -43,14 +46,17 @@ MISTAKES: tuple[Mistake, ...] = (
     *planted_schedules.MISTAKES,
     *planted_schedule_classes.MISTAKES,
     *planted_norms.MISTAKES,
+    *planted_norm_classes.MISTAKES,
     *planted_dropout.MISTAKES,
     *planted_convolution.MISTAKES,
+    *planted_convolution_classes.MISTAKES,
     *planted_recurrent.MISTAKES,
     *planted_embedding.MISTAKES,
     *planted_attention.MISTAKES,
     *planted_masks.MISTAKES,
     *planted_batches.MISTAKES,
     *planted_training.MISTAKES,
+    *planted_mixed_precision.MISTAKES,
 )
 
 TOPICS: tuple[str, ...] = tuple(dict.fromkeys(mistake.topic for mistake in MISTAKES))

@@ -13,9 +13,15 @@ SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, toke
 
 # (file, function or "file", what): the reason why it may be larger.
 EXCEPTIONS: dict[tuple[str, str, str], str] = {
-    (f"{tree}/_schedules_{part}.py", function, "parameters"): "the keywords of torch's own class"
+    (f"{tree}/_{part}.py", function, "parameters"): "the keywords of torch's own class"
     for tree in TREES
-    for part, function in (("waves", "cyclic_lr"), ("waves", "one_cycle_lr"), ("plateau", "reduce_lr_on_plateau"))
+    for part, function in (
+        ("schedules_waves", "cyclic_lr"),
+        ("schedules_waves", "one_cycle_lr"),
+        ("schedules_plateau", "reduce_lr_on_plateau"),
+        ("normalization_running", "batch_norm_layer"),
+        ("normalization_running", "instance_norm_layer"),
+    )
 }
 
 

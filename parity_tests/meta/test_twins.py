@@ -7,35 +7,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from house import ROOT, TREES, declared_names, modules
+from twin_accents import EXCEPTIONS, JAXTYPING, LAYOUTS, NATIVE, RANDOMNESS
 
 CLOSING = "Differs from its twin:"
-
-# Torch's word for what JAX calls by its own.
-NATIVE = {
-    "dim": "axis",
-    "dims": "axes",
-    "keepdim": "keepdims",
-    "generator": "key",
-    "forward": "__call__",
-    "optimizer": "lr",
-}
-# Keys come first and generators last, each by its framework's custom; that both sides take one is compared.
-RANDOMNESS = "key"
-JAXTYPING = {"Float", "Int", "Integer", "Num", "Bool", "Shaped", "Complex", "Inexact", "Real", "UInt"}
-
-# (module, name, aspect): the reason why the twins differ there.
-EXCEPTIONS: dict[tuple[str, str, str], str] = {
-    ("linear", "linear_layer", "takes_randomness"): "a linen layer draws its weights in init, from the key of init",
-} | {
-    (module, name, aspect): reason
-    for module, name, reason in (
-        ("_schedules_waves", "cyclic_lr", "torch's moves an optimizer's momentum too, if told; JAX returns both"),
-        ("_schedules_waves", "one_cycle_lr", "torch's moves an optimizer's momentum too, if told; JAX returns both"),
-        ("_training_steps", "TrainState", "torch's objects own what a JAX step is handed, its rule a static field"),
-        ("_training_regression", "Regression", "torch's objects own what a JAX step is handed, in static fields too"),
-    )
-    for aspect in ("parameters", "defaults")
-}
 
 
 @dataclass(frozen=True)
@@ -125,11 +99,18 @@ def plain(value: ast.expr) -> str:
 def shape_strings(annotation: ast.expr) -> list[str]:
     """``Float[Tensor, "rows columns"]`` and ``Float[Array, "rows columns"]`` are both ``Float 'rows columns'``."""
     return [
-        f"{node.value.id} {ast.unparse(node.slice.elts[1])}"
+        f"{node.value.id} {channels_first(ast.unparse(node.slice.elts[1]))}"
         for node in ast.walk(annotation)
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in JAXTYPING
         if isinstance(node.slice, ast.Tuple) and len(node.slice.elts) == 2
     ]
+
+
+def channels_first(shape: str) -> str:
+    """torch's order of what JAX keeps channels last: ``batch *space channels``, ``*window group out``."""
+    for last, first in LAYOUTS.items():
+        shape = re.sub(rf"(?<![\w*]){re.escape(last)}(?![\w*])", first, shape)
+    return shape
 
 
 def differences(torch_source: str, jax_source: str) -> dict[tuple[str, str], str]:
