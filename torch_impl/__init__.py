@@ -25,6 +25,9 @@ __all__ = [
     "compilation",
     "convolution",
     "normalization",
+    "embedding",
+    "recurrent",
+    "attention",
 ]
 
 

@@ -1,6 +1,7 @@
 """The catalogue of planted mistakes, over every kind of code that a port meets on a CPU."""
 
 import planted_attention
+import planted_attention_classes
 import planted_autograd
 import planted_batches
 import planted_convolution
@@ -8,6 +9,7 @@ import planted_convolution_classes
 import planted_distances
 import planted_dropout
 import planted_embedding
+import planted_embedding_classes
 import planted_indexing
 import planted_layers
 import planted_loss_classes
@@ -19,6 +21,7 @@ import planted_norms
 import planted_optimizer_classes
 import planted_optimizers
 import planted_recurrent
+import planted_recurrent_classes
 import planted_regression
 import planted_schedule_classes
 import planted_schedules
@@ -51,8 +54,11 @@ MISTAKES: tuple[Mistake, ...] = (
     *planted_convolution.MISTAKES,
     *planted_convolution_classes.MISTAKES,
     *planted_recurrent.MISTAKES,
+    *planted_recurrent_classes.MISTAKES,
     *planted_embedding.MISTAKES,
+    *planted_embedding_classes.MISTAKES,
     *planted_attention.MISTAKES,
+    *planted_attention_classes.MISTAKES,
     *planted_masks.MISTAKES,
     *planted_batches.MISTAKES,
     *planted_training.MISTAKES,

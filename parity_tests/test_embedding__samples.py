@@ -1,0 +1,40 @@
+"""PyTorch's own samples of embeddings: output and every gradient, float64 at once, float32 when there is time.
+
+jit against eager is shown where these functions are proven by themselves (test_embedding.py).
+"""
+
+import pytest
+
+from counterparts_embedding import EMBEDDING
+from module_samples import samples
+from proven_samples import check_coverage, check_entry
+
+ELSEWHERE: dict[str, str] = {}
+UNMATCHED: dict[str, str] = {}
+"""Samples without a counterpart, each with its reason: at most one in twenty."""
+
+
+def test_every_entry_has_a_counterpart():
+    check_coverage("sparse", EMBEDDING, ELSEWHERE)
+
+
+@pytest.mark.filterwarnings("ignore")  # several samples ask for what torch warns of
+@pytest.mark.parametrize("entry", EMBEDDING)
+def test_every_sample_holds_at_float64(parity, entry):
+    assert check_entry(parity, entry, EMBEDDING[entry], UNMATCHED, dtypes=("float64",)) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("entry", EMBEDDING)
+def test_every_sample_holds_at_float32(parity, entry):
+    assert check_entry(parity, entry, EMBEDDING[entry], UNMATCHED, dtypes=("float32",)) > 0
+
+
+def test_the_samples_are_counted():
+    names = [sample.name for entry in EMBEDDING for sample in samples(entry)]
+    print(f"{len(names) - len(UNMATCHED)} of {len(names)} samples of {len(EMBEDDING)} entries are proven.")
+    assert len(names) == len(set(names)) == 2
+    assert UNMATCHED.keys() <= set(names)
+    assert 20 * len(UNMATCHED) <= len(names)
+    assert all(UNMATCHED.values())
