@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from torch_internals import internal
+
 __all__ = ["Counterpart", "Sample", "entries", "samples"]
 
 Counterpart = Callable[..., Any]
@@ -28,9 +30,7 @@ torch's names; ``inputs`` those of the forward call, in order.
 @cache
 def _database() -> dict[str, Any]:
     """The entries by the name of their module, CrossEntropyLoss for ``torch.nn.CrossEntropyLoss``."""
-    from torch.testing._internal.common_modules import module_db
-
-    return {entry.module_cls.__name__: entry for entry in module_db}
+    return {entry.module_cls.__name__: entry for entry in internal("common_modules").module_db}
 
 
 def entries(kind: str) -> list[str]:
@@ -101,16 +101,25 @@ def _numbers(tree: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {part: {name: number(value) for name, value in values.items()} for part, values in tree.items()}
 
 
-def samples(name: str) -> Iterator[Sample]:
-    """Every sample of one entry: float64, on the CPU, inputs that require gradients, in each mode that differs."""
+def samples(name: str, sample: Callable[..., Sample] | None = None) -> list[Sample]:
+    """Every sample of one entry: float64, on the CPU, inputs that require gradients, in each mode that differs.
+
+    Args:
+        name: of the entry.
+        sample: makes one of its name, its class, torch's record and the mode; None takes inputs that are tensors.
+    """
+    with torch.random.fork_rng(), _float64():
+        return [(sample or _sample)(*known) for known in _recorded(name)]
+
+
+def _recorded(name: str) -> Iterator[tuple[str, Callable[..., nn.Module], Any, bool]]:
     entry = _database()[name]
     for training in (False, True) if entry.train_and_eval_differ else (False,):
         options = {"device": "cpu", "dtype": torch.float64, "requires_grad": True, "training": training}
-        with torch.random.fork_rng(), _float64():
-            torch.manual_seed(0)
-            for number, given in enumerate(entry.module_inputs_func(entry, **options)):
-                words = [name, str(number), given.desc, "train" if training else ""]
-                yield _sample("-".join(filter(None, words)), entry.module_cls, given, training)
+        torch.manual_seed(0)
+        for number, given in enumerate(entry.module_inputs_func(entry, **options)):
+            words = [name, str(number), given.desc, "train" if training else ""]
+            yield "-".join(filter(None, words)), entry.module_cls, given, training
 
 
 def _sample(name: str, make: Callable[..., nn.Module], given: Any, training: bool) -> Sample:

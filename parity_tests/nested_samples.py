@@ -5,7 +5,6 @@ again on either side, so that every one of them has its gradient compared.
 """
 
 import inspect
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree as pytree
 
-from module_samples import Counterpart, Sample
+from module_samples import Counterpart, Sample, samples
 
 __all__ = ["Packed", "check_nested_entry", "nested_samples"]
 
@@ -55,23 +54,9 @@ def _tensors(out: Any) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(parts) if leaf is not None]
 
 
-def nested_samples(name: str) -> Iterator[Sample]:
-    """Every sample of one entry: float64, on the CPU, inputs that require gradients, in each mode that differs."""
-    from torch.testing._internal.common_modules import module_db
-
-    entry = next(entry for entry in module_db if entry.module_cls.__name__ == name)
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)  # parameters are born as float64, so that none is rounded on the way
-    try:
-        for training in (False, True) if entry.train_and_eval_differ else (False,):
-            with torch.random.fork_rng():
-                torch.manual_seed(0)
-                options = {"device": "cpu", "dtype": torch.float64, "requires_grad": True, "training": training}
-                for number, given in enumerate(entry.module_inputs_func(entry, **options)):
-                    words = [name, str(number), given.desc, "train" if training else ""]
-                    yield _sample("-".join(filter(None, words)), entry.module_cls, given, training)
-    finally:
-        torch.set_default_dtype(before)
+def nested_samples(name: str) -> list[Sample]:
+    """Every sample of one entry, as `samples` gives them."""
+    return samples(name, _sample)
 
 
 def _sample(name: str, make: Any, given: Any, training: bool) -> Sample:

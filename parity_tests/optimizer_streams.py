@@ -9,15 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import torch
-from torch.testing._internal.common_optimizers import optim_db
 
 import parity.optimizers
+from torch_internals import internal
 
 __all__ = ["CLASSES", "STEPS", "arrays_of", "default_dtype", "jax_run", "option_sets", "stream", "torch_run"]
 
 STEPS, CHANGE, FACTOR = 20, 7, 0.3
 
-CLASSES = {info.optim_cls: info.optim_inputs_func for info in optim_db}
+CLASSES = {info.optim_cls: info.optim_inputs_func for info in internal("common_optimizers").optim_db}
 
 
 @contextmanager

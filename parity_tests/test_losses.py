@@ -172,6 +172,7 @@ def test_very_unlikely_alignments_agree(parity):
     assert leaf.error < 1e-8
 
 
+@pytest.mark.slow  # a program of its own: 20 s to compile
 def test_one_sequence_alone_agrees(parity, rng):
     inputs = {
         "log_probs": log_softmax(rng.normal(size=(6, 4))),

@@ -18,8 +18,12 @@ def test_every_entry_has_a_counterpart():
     check_coverage("loss", LOSSES, ELSEWHERE)
 
 
+# 857 samples, most of which differ in how torch cuts up its work: 35 s.
+LONG = "LinearCrossEntropyLoss"
+
+
 @pytest.mark.filterwarnings("ignore")  # several samples ask for what torch warns of
-@pytest.mark.parametrize("entry", LOSSES)
+@pytest.mark.parametrize("entry", [*sorted(LOSSES.keys() - {LONG}), pytest.param(LONG, marks=pytest.mark.slow)])
 def test_every_sample_holds_at_float64(parity, entry):
     assert check_entry(parity, entry, LOSSES[entry], UNMATCHED, dtypes=("float64",)) > 0
 

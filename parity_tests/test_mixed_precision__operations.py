@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from torch.testing._internal.autocast_test_lists import AutocastTestLists
 
 from jax_impl import mixed_precision as jax_side
 from jax_impl._mixed_precision_operations import SIZES as JAX_SIZES
 from torch_impl import mixed_precision as torch_side
 from torch_impl._mixed_precision_operations import SIZES
+from torch_internals import internal
 
 torch.set_num_threads(1)
 
@@ -61,7 +61,7 @@ def test_what_the_devices_do_otherwise_is_one_rule(dtype):
 @pytest.mark.parametrize("rule", ["lower", "float32"])
 def test_cuda_s_rules_are_those_that_torch_lists_for_its_own_tests(rule):
     """Measured on tensors without data, against torch/testing/_internal/autocast_test_lists.py."""
-    lists = AutocastTestLists("cpu")
+    lists = internal("autocast_test_lists").AutocastTestLists("cpu")
     entries = {
         "lower": lists.torch_fp16 + lists.nn_fp16 + lists.linalg_fp16,
         "float32": lists.torch_fp32 + lists.nn_fp32 + lists.methods_fp32,
@@ -106,7 +106,7 @@ def test_a_row_is_the_same_operation_on_both_sides(parity, rng):
     parity.assert_equivalent(*sides, inputs(rng, NAMES), dtypes=("float64",), gradients=False, name="operations")
 
 
-@pytest.mark.parametrize("dtype", LOW)
+@pytest.mark.parametrize("dtype", [LOW[0], *(pytest.param(dtype, marks=pytest.mark.slow) for dtype in LOW[1:])])
 def test_the_operations_agree_under_the_policy(parity, rng, dtype):
     """Arguments in the lower dtype, each side held against its own float64; float64 passes a policy untouched."""
     sides = (everything(side, NAMES, dtype) for side in (torch_side, jax_side))

@@ -36,7 +36,7 @@ MISTAKES = (
         ("0.99", "0.9", "decay", "alpha"),
     ),
     planted(
-        "RMSprop's epsilon inside the root",
+        "RMSprop's epsilon under the root",
         "RMSprop",
         {"eps": 1e-3},
         twins.rmsprop(RATE, eps=1e-3),

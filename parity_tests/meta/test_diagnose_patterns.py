@@ -108,7 +108,7 @@ def test_every_trap_that_is_pointed_to_has_its_line():
     import parity.traps
 
     folder = Path(parity.traps.__file__).parent
-    texts = [path.read_text() for path in folder.glob("*.py") if path.name != "traps.py"]
+    texts = [path.read_text() for path in folder.rglob("*.py") if path.name != "traps.py"]
     written = {word for text in texts for word in text.replace("(", '"').split('"')}
     assert all(line.endswith(".") and len(line) < 110 for line in TRAPS.values())
     assert sum(name in written for name in TRAPS) > 25

@@ -42,7 +42,11 @@ def small(execute, folder):
     return execute.nbformat.read(folder / "small.ipynb", as_version=4)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# A kernel of its own and all imports cost each some six seconds; a few stand for the rest in a quick run.
+QUICK = ("tensors", "linear_regression", "activations", "optimizers")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in NAMES])
 def test_a_notebook_shows_what_its_source_prints(execute, name):
     found = execute.check(name)
     assert not found, "\n".join(found)

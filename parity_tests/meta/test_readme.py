@@ -32,10 +32,11 @@ def test_the_example_prints_what_the_readme_shows(readme, monkeypatch):
     assert rounded(run.stdout.strip()) == rounded(shown.strip())
 
 
-def test_the_table_has_every_topic_and_quantity(readme):
+def test_the_table_has_every_topic(readme):
+    """In reading order; `data` compares batches bit for bit, and has no error to show."""
     shown = next(block for block in blocks(readme, "") if block.startswith("topic "))
-    rows = re.findall(r"^(\w+) +(output|gradient|jit) +\d+ ", shown, flags=re.M)
-    assert rows == [(topic, kind) for topic in torch_impl.__all__ for kind in ("output", "gradient", "jit")]
+    rows = re.findall(r"^(\w+) +output +\d+ ", shown, flags=re.M)
+    assert rows == [topic for topic in torch_impl.__all__ if topic != "data"]
 
 
 def test_every_topic_stands_in_the_list(readme):

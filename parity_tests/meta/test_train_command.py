@@ -123,7 +123,8 @@ def test_settings_without_an_option_are_checked_too(settings, message):
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(package, module, sentence, tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, module, raising=False)
+    for name in [name for name in sys.modules if name.startswith((module, f"{module.partition('.')[0]}._"))]:
+        monkeypatch.delitem(sys.modules, name)
     # None in sys.modules is Python's own way to say: not to be found.
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=re.escape(sentence)):

@@ -1,0 +1,16 @@
+"""What PyTorch tests itself with, imported without the harm: no backend flag could be set again in the process."""
+
+import importlib
+from types import ModuleType
+
+import torch
+
+__all__ = ["internal"]
+
+
+def internal(name: str) -> ModuleType:
+    """``torch.testing._internal.NAME``; torch's flags may be set afterwards as before."""
+    allowed = getattr(torch.backends, "__allow_nonbracketed_mutation_flag", True)
+    module = importlib.import_module(f"torch.testing._internal.{name}")
+    setattr(torch.backends, "__allow_nonbracketed_mutation_flag", allowed)  # a plain name is mangled
+    return module
