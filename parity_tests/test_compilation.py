@@ -43,7 +43,7 @@ def test_compiled_agrees(parity, layers):
 
 
 @NEEDS_COMPILER
-def test_torch_compiled_agrees_with_eager(parity, layers):
+def test_torch_compiled_is_eager(parity, layers):
     """The forward pass at float32: one program for g++ to build."""
     torch.compiler.reset()
     whole = torch_compilation.whole(torch_compilation.feed_forward)
