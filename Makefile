@@ -17,7 +17,7 @@ export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 # In the order of the folders: the notebooks, the longest file, start first.
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --no-loadscope-reorder
 # Of each topic the comparisons: other magnitudes and the traps have the same shapes or are the frameworks' own.
-SHAPES := -k "agree and not small and not traps and not runs" --jaxtyping-packages=torch_impl,jax_impl,beartype.beartype -p parity_tests.meta.shapes
+SHAPES := -k "agree and not small and not traps and not runs" --jaxtyping-packages=torch_impl,jax_impl,parity_tests.meta.shapes.checked -p parity_tests.meta.shapes
 
 .PHONY: help parity test lint shapes slow calibrate planted gpu notebooks clean
 .DEFAULT_GOAL := help

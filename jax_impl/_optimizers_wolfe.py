@@ -23,7 +23,7 @@ def strong_wolfe(
     known: Found,
     direction: Float[Array, " size"],
     step: Float[Array, ""],
-    max_evaluations: int = 25,
+    max_evaluations: int | Array = 25,
 ) -> tuple[Float[Array, ""], Float[Array, " size"], Float[Array, ""], int | Array]:
     r"""Find a step along a direction that is long enough and descends enough, torch's ``strong_wolfe``.
 

@@ -7,6 +7,9 @@ about it, and a stand-in for a device is not the device that the annotation name
 import inspect
 
 import pytest
+from beartype import BeartypeConf, beartype
+
+checked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is as good as a float, as type checkers have it
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
