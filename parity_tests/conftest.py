@@ -16,7 +16,6 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # `make gpu` lifts it
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's sums change with the number of threads
-_FLAGS = "__allow_nonbracketed_mutation_flag"
 
 
 @pytest.fixture
@@ -28,8 +27,6 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 @pytest.fixture(autouse=True)
 def settings_are_restored() -> Iterator[None]:
     """A test that leaves a framework set otherwise fails itself, and not some other test after it."""
-    if "torch" in sys.modules:  # importing torch.testing._internal, as torch itself does here and there, forbids flags
-        setattr(sys.modules["torch"].backends, _FLAGS, True)
     yield
     torch, jax = (sys.modules.get(name) for name in ("torch", "jax"))
     left = [str(torch.get_default_dtype())] if torch and torch.get_default_dtype() != torch.float32 else []

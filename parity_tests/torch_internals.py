@@ -10,7 +10,7 @@ __all__ = ["internal"]
 
 def internal(name: str) -> ModuleType:
     """``torch.testing._internal.NAME``; torch's flags may be set afterwards as before."""
-    allowed = getattr(torch.backends, "__allow_nonbracketed_mutation_flag", True)
     module = importlib.import_module(f"torch.testing._internal.{name}")
-    setattr(torch.backends, "__allow_nonbracketed_mutation_flag", allowed)  # a plain name is mangled
+    # `torch.backends` is a stand-in for the module whose global this is.
+    torch.backends.flags_frozen.__globals__["__allow_nonbracketed_mutation_flag"] = True
     return module
