@@ -75,7 +75,7 @@ class _Line(NamedTuple):
     fails: Callable[[_Point], Array]
     flat: Array
     length: Array
-    limit: int
+    limit: int | Array
 
 
 def _bracket(line: _Line, start: _Point, step: Array) -> tuple[_Point, Array, Array]:
