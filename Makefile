@@ -16,8 +16,9 @@ export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 
 # In the order of the folders: the notebooks, the longest file, start first.
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --no-loadscope-reorder
-# Of each topic the comparisons: other magnitudes and the traps have the same shapes or are the frameworks' own.
-SHAPES := -k "agree and not small and not traps and not runs" --jaxtyping-packages=torch_impl,jax_impl,parity_tests.meta.shapes.checked -p parity_tests.meta.shapes
+# The topics' comparisons run with every shape enforced, and only so; all other tests run free of it.
+PLUGIN := -p parity_tests.meta.shapes
+ENFORCED := $(PLUGIN) --shapes=enforced --jaxtyping-packages=torch_impl,jax_impl,parity_tests.meta.shapes.checked
 
 .PHONY: help parity test lint shapes slow calibrate planted gpu notebooks clean
 .DEFAULT_GOAL := help
@@ -29,9 +30,9 @@ parity: .venv/.installed ## run every proof, print the table, then train both si
 	@$(BIN)/parity run
 	@$(BIN)/parity train --data digits --impl both --epochs 3
 
-test: lint shapes ## ruff, pyright, the shapes at run time and every quick test
+test: lint shapes ## ruff, pyright, and every quick test once, comparisons with their shapes enforced
 	@echo "== pytest"
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not slow" $(PLUGIN) --shapes=free
 
 lint: .venv/.installed ## ruff and pyright
 	@echo "== ruff"
@@ -40,9 +41,9 @@ lint: .venv/.installed ## ruff and pyright
 	@echo "== pyright"
 	@$(BIN)/pyright
 
-shapes: .venv/.installed ## the quick topic tests with every jaxtyping shape enforced at run time
+shapes: .venv/.installed ## the topics' quick comparisons with every jaxtyping shape enforced at run time
 	@echo "== shapes"
-	@$(PYTEST) -m "not slow" $(SHAPES) parity_tests/test_*.py
+	@$(PYTEST) -m "not slow" $(ENFORCED) parity_tests/test_*.py
 
 slow: .venv/.installed ## the long tests
 	@$(PYTEST) -m slow

@@ -1,4 +1,4 @@
-"""PyTorch's own samples of attention: outputs, weights and every gradient, float64 at once.
+"""PyTorch's own samples of attention: outputs, weights and every gradient.
 
 jit against eager is shown where these functions are proven by themselves (test_attention.py).
 """
@@ -18,6 +18,7 @@ def test_every_entry_is_one_of_torch_s():
     assert ATTENTION.keys() <= set(entries("activation"))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # several samples ask for what torch warns of
 @pytest.mark.parametrize("entry", ATTENTION)
 def test_every_sample_holds_at_float64(parity, entry):

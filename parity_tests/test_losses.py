@@ -150,6 +150,7 @@ def test_impossible_alignments_agree(parity):
     ctc_case(parity, input_lengths=np.array([3, 1, 0]))
 
 
+@pytest.mark.slow
 def test_labels_in_one_row_agree(parity):
     ctc_case(parity, targets=np.array([1, 1, 3, 2, 3]))
 
@@ -159,6 +160,7 @@ def test_scores_that_are_not_normalised_agree(parity, rng):
     ctc_case(parity, log_probs=rng.normal(size=(7, 3, 4)))
 
 
+@pytest.mark.slow  # two programs of a scan: 18 s
 def test_very_unlikely_alignments_agree(parity):
     """Losses beyond 1e5, where ``optax.ctc_loss`` prefers impossible alignments."""
     inputs = speech(np.random.default_rng(5))

@@ -55,7 +55,7 @@ def inputs(rng):
     return {"params": params, "images": batches(size=5)[0][0], "labels": batches(size=5)[0][1]}
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), *PRECISIONS[1:]])
 def test_scores_loss_and_gradients_agree_under_each_policy(parity, rng, precision):
     """Parameters and images in the lower dtype, so that both sides store the same; each is held to its own float64."""
     sides = (scores_and_loss(side, precision) for side in SIDES.values())

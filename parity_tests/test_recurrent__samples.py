@@ -13,7 +13,7 @@ ELSEWHERE: dict[str, str] = {}
 UNMATCHED: dict[str, str] = {}
 """Samples without a counterpart, each with its reason: at most one in twenty."""
 
-SLOW = {"LSTM": pytest.mark.slow}  # projections and directions make many programs: 17 s of 30
+SLOW = dict.fromkeys(("RNN", "GRU", "LSTM"), pytest.mark.slow)  # layers and directions make many programs
 
 
 def test_every_entry_has_a_counterpart():

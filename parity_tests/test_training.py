@@ -191,6 +191,7 @@ def test_a_planted_mistake_shows_at_once(parity, name):
     assert max(leaf.ratio for leaf in report.of_kind("step")) > 1000
 
 
+@pytest.mark.slow
 def test_plain_optax_adam_is_seen_end_to_end(parity):
     """optax computes Adam's 1 - b^t in float32: the step sizes are off by up to 7e-6 of themselves.
 

@@ -35,6 +35,7 @@ def test_the_accumulated_runs_agree(parity, rng):
     assert report.ok, report
 
 
+@pytest.mark.slow  # the short test above holds every step to torch's own parts
 def test_parts_take_the_step_of_the_whole(parity, rng):
     """torch in one batch against JAX in four parts."""
     left, right = sides(rng)
@@ -60,6 +61,7 @@ def test_multi_steps_of_optax_accumulates_in_float32_unless_told(rng, told):
     assert all(agrees(a, b, "float32") for a, b in pairs)
 
 
+@jax.jit
 def mean_loss(params, images, labels):
     logits = jax_training.DigitsClassifier().apply({"params": params}, images)
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
@@ -96,7 +98,7 @@ def last_part_only(state, images, labels):
     return jax_training.train_step(state, images[-8:], labels[-8:])
 
 
-@pytest.mark.parametrize("mistake", [summed, last_part_only])
+@pytest.mark.parametrize("mistake", [summed, pytest.param(last_part_only, marks=pytest.mark.slow)])
 def test_a_planted_mistake_shows_at_once(parity, rng, mistake):
     left, right = sides(rng)
     wrong = replace(right, step=mistake)
