@@ -5,6 +5,11 @@ default, scale, edge or gradient the exact form is written out. Each function co
 are static.
 """
 
+from jax_impl._losses_adaptive import (
+    Cluster,
+    adaptive_log_prob,
+    adaptive_log_softmax_with_loss,
+)
 from jax_impl._losses_binary import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -55,6 +60,9 @@ __all__ = [
     "nll_loss",
     "cross_entropy",
     "linear_cross_entropy",
+    "Cluster",
+    "adaptive_log_prob",
+    "adaptive_log_softmax_with_loss",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "kl_div",

@@ -20,6 +20,7 @@ SIGNS = np.array([[1, -1, 1], [-1, -1, 1], [1, 1, -1], [-1, 1, -1], [1, -1, -1]]
 YES = (SIGNS + 1) // 2
 # Exact in every dtype, so that they may be constants.
 CLASS_WEIGHTS = np.array([0.5, 2.0, 1.25])
+HEAD_BIAS = np.array([0.5, -1.0, 0.25, 0.0])
 
 
 def pair(rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -50,6 +51,15 @@ def speech(rng: np.random.Generator) -> dict[str, np.ndarray]:
         "input_lengths": np.array([7, 5, 6]),
         "target_lengths": np.array([3, 2, 0]),
     }
+
+
+def many_classes(rng: np.random.Generator) -> dict[str, Any]:
+    """Two frequent classes, then clusters of three and of two; a label of each, and one of the first again."""
+    clusters = [
+        {"projection": rng.normal(size=(narrow, 4)), "output": rng.normal(size=(classes, narrow))}
+        for narrow, classes in ((3, 3), (1, 2))
+    ]
+    return {"input": rng.normal(size=(BATCH, 4)), "head_weight": rng.normal(size=(4, 4)), "clusters": clusters}
 
 
 def each(*variants: dict[str, Any], words: Iterable[str] = ("none", "mean", "sum")) -> list[dict[str, Any]]:
@@ -113,6 +123,10 @@ CASES: dict[str, list[tuple[Callable, list[dict[str, Any]]]]] = {
             each({"weight": CLASS_WEIGHTS, "batch_chunk_size": 2}, {"reduction": "none", "batch_chunk_size": 2}),
         )
     ],
+    "adaptive_log_prob": [(many_classes, [{}, {"head_bias": HEAD_BIAS}])],
+    "adaptive_log_softmax_with_loss": [
+        (lambda rng: {**many_classes(rng), "target": np.array([1, 6, 0, 3, 5])}, each({"head_bias": HEAD_BIAS}))
+    ],
     "binary_cross_entropy": [
         (
             lambda rng: {"input": rng.uniform(size=(BATCH, CLASSES)), "target": rng.uniform(size=(BATCH, CLASSES))},
@@ -165,6 +179,8 @@ def sides(name: str, variants: list[dict[str, Any]]) -> tuple[Callable, Callable
     def run(side: Any, make: Callable, stop: Callable) -> Callable:
         def function(**inputs: Any) -> list[Any]:
             dtype = next(iter(inputs.values())).dtype
+            if "clusters" in inputs:
+                inputs["clusters"] = [side.Cluster(**weights) for weights in inputs["clusters"]]
             inputs = {key: stop(value) if FIXED.get(name) == key else value for key, value in inputs.items()}
             return [getattr(side, name)(**inputs, **constants(settings, make, dtype)) for settings in variants]
 

@@ -17,7 +17,7 @@ SIDES = [pytest.param(torch_side, torch.tensor, id="torch"), pytest.param(jax_si
 
 
 def test_every_loss_has_a_case():
-    assert CASES.keys() == {name for name in jax_side.__all__ if not name.endswith("Options")}
+    assert CASES.keys() == {name for name in jax_side.__all__ if name[0].islower()}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -30,7 +30,11 @@ def test_loss_agrees(parity, rng, name):
 def test_small_values_agree(parity, rng, name):
     """At 1e-3 an epsilon, a margin or a beta decides; lengths and labels stay."""
     draw, variants = CASES[name][0]
-    inputs = {key: value * 1e-3 if value.dtype.kind == "f" else value for key, value in draw(rng).items()}
+
+    def small(value):
+        return value * 1e-3 if value.dtype.kind == "f" else value
+
+    inputs = {key: jax.tree.map(small, value) for key, value in draw(rng).items()}
     parity.assert_equivalent(*sides(name, variants[:1]), inputs, jit=False, dtypes=("float64",), name=name)
 
 
@@ -125,6 +129,22 @@ def test_empty_batches_agree(parity, name):
     parity.assert_equivalent(
         *sides(name, variants), inputs, edge_cases=True, gradients=False, jit=False, dtypes=("float64",)
     )
+
+
+@jax.enable_x64(True)
+def test_adaptive_probabilities_add_up_to_one_and_give_the_loss(rng):
+    """The loss of PyTorch's module is the likelihood of the label among all classes."""
+    draw, _ = CASES["adaptive_log_softmax_with_loss"][0]
+    drawn = draw(rng)
+    for side, make in ((torch_side, torch.tensor), (jax_side, jnp.asarray)):
+        given = jax.tree.map(make, drawn)
+        clusters = [side.Cluster(**weights) for weights in given["clusters"]]
+        every = np.asarray(side.adaptive_log_prob(given["input"], given["head_weight"], clusters))
+        loss = side.adaptive_log_softmax_with_loss(
+            given["input"], given["head_weight"], clusters, given["target"], reduction="none"
+        )
+        assert agrees(np.exp(every).sum(axis=1), np.ones(5))
+        assert agrees(np.asarray(loss), -every[np.arange(5), drawn["target"]])
 
 
 def test_forbidden_classes_agree(parity):

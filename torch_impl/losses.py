@@ -3,6 +3,11 @@
 Differs from its twin: ``torch.nn`` also has each as a module, ``torch.nn.MSELoss()``, to be instantiated.
 """
 
+from torch_impl._losses_adaptive import (
+    Cluster,
+    adaptive_log_prob,
+    adaptive_log_softmax_with_loss,
+)
 from torch_impl._losses_binary import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -53,6 +58,9 @@ __all__ = [
     "nll_loss",
     "cross_entropy",
     "linear_cross_entropy",
+    "Cluster",
+    "adaptive_log_prob",
+    "adaptive_log_softmax_with_loss",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "kl_div",
