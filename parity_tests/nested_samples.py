@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 
 from module_samples import Counterpart, Sample, samples
 
-__all__ = ["Packed", "check_nested_entry", "nested_samples"]
+__all__ = ["Packed", "check_nested_entry", "nested_case", "nested_samples"]
 
 
 class Packed(NamedTuple):
@@ -91,13 +91,18 @@ def check_nested_entry(
     found, differing = list(nested_samples(entry)), {}
     for sample in found:
         known = {"jit": False, "edge_cases": True, "name": sample.name, "record": sample.name not in unmatched}
-        report = parity.compare(*sample.case(_rebuilt(sample.module, counterpart)), **known, **options)
+        report = parity.compare(*nested_case(sample, counterpart), **known, **options)
         differing |= {} if report.ok else {sample.name: str(report)}
     unexpected = [differing[name] for name in differing.keys() - unmatched.keys()]
     assert not unexpected, f"{len(unexpected)} of {len(found)} samples differ. The first:\n{unexpected[0]}"
     stale = {sample.name for sample in found} & unmatched.keys() - differing.keys()
     assert not stale, f"These samples agree by now; take them off the list: {sorted(stale)}"
     return len(found)
+
+
+def nested_case(sample: Sample, counterpart: Counterpart) -> tuple[Any, Any, dict[str, Any]]:
+    """Both sides and their inputs, ready for ``parity.compare``."""
+    return sample.case(_rebuilt(sample.module, counterpart))
 
 
 def _rebuilt(module: Any, counterpart: Counterpart) -> Counterpart:
