@@ -28,6 +28,7 @@ __all__ = [
     "embedding",
     "recurrent",
     "attention",
+    "transformer",
 ]
 
 

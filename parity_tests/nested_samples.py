@@ -74,21 +74,22 @@ def _is_packed(value: Any) -> bool:
 
 
 def check_nested_entry(
-    parity: Any, entry: str, counterpart: Counterpart, unmatched: dict[str, str], **options: Any
+    parity: Any, entry: str, counterpart: Counterpart, unmatched: dict[str, str], *, every: int = 1, **options: Any
 ) -> int:
-    """Compare every sample of an entry; a sample that is on the list of the unmatched and agrees is an error.
+    """Compare the samples of an entry; a sample that is on the list of the unmatched and agrees is an error.
 
     Args:
         parity: the fixture.
         entry: the module's name.
         counterpart: the module in JAX; its ``inputs`` are a dict by the names of the forward call.
         unmatched: the samples without a counterpart, each with its reason.
+        every: of so many samples one.
         **options: of the comparison.
 
     Returns:
-        How many samples there are.
+        How many samples were compared.
     """
-    found, differing = list(nested_samples(entry)), {}
+    found, differing = nested_samples(entry)[::every], {}
     for sample in found:
         known = {"jit": False, "edge_cases": True, "name": sample.name, "record": sample.name not in unmatched}
         report = parity.compare(*nested_case(sample, counterpart), **known, **options)

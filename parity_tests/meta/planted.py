@@ -11,6 +11,7 @@ import planted_dropout
 import planted_embedding
 import planted_embedding_classes
 import planted_indexing
+import planted_language
 import planted_layers
 import planted_loss_classes
 import planted_losses
@@ -28,6 +29,7 @@ import planted_schedules
 import planted_sequential
 import planted_tensors
 import planted_training
+import planted_transformer
 import planted_updates
 from mistake import Mistake
 
@@ -60,6 +62,8 @@ MISTAKES: tuple[Mistake, ...] = (
     *planted_attention.MISTAKES,
     *planted_attention_classes.MISTAKES,
     *planted_masks.MISTAKES,
+    *planted_transformer.MISTAKES,
+    *planted_language.MISTAKES,
     *planted_batches.MISTAKES,
     *planted_training.MISTAKES,
     *planted_mixed_precision.MISTAKES,

@@ -49,6 +49,16 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = (
         for method in ("", ".__call__")
     }
     | {
+        (module, name, "presence"): "torch has layers of its own; linen has none, so that they stand here"
+        for module, names in (
+            ("_transformer_layers", ("DecoderMasks", "EncoderLayer", "DecoderLayer")),
+            ("_transformer_stacks", ("TransformerMasks", "Encoder", "Decoder", "Transformer")),
+        )
+        for owner in names
+        for name in (owner, f"{owner}.__call__")
+        if "Masks" not in name or "." not in name
+    }
+    | {
         (module, name, aspect): reason
         for module, name, reason in (
             ("_schedules_waves", "cyclic_lr", "torch's moves an optimizer's momentum too, if told; JAX returns both"),
@@ -62,6 +72,7 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = (
                 "MixedState",
                 "torch's objects own what a JAX step is handed, in static fields too",
             ),
+            ("_transformer_language", "LanguageModel.__call__", "a linen module is told at each call whether to drop"),
             ("_training_steps", "TrainState", "torch's objects own what a JAX step is handed, its rule a static field"),
             (
                 "_training_regression",
