@@ -27,6 +27,7 @@ from counterparts_convolution import CONVOLUTIONS, PADDINGS, POOLS
 from counterparts_embedding import EMBEDDING
 from counterparts_normalization import BATCH, INSTANCE, NORMS
 from counterparts_recurrent import RECURRENT
+from counterparts_transformer import TRANSFORMERS
 from house import ROOT
 from layer_samples import layer_samples, sides, without_buffers
 from module_counterparts import ACTIVATIONS, LINEAR, LOSSES
@@ -67,6 +68,7 @@ SUITES = (
     Suite("embedding", EMBEDDING),
     Suite("recurrent", RECURRENT, nested_samples, nested_case),
     Suite("attention", ATTENTION, nested_samples, nested_case),
+    Suite("transformer", TRANSFORMERS, nested_samples, nested_case),
 )
 
 
@@ -108,9 +110,14 @@ def rows() -> Iterator[Row]:
 def _proven(name: str, suite: Suite) -> Row:
     known = list(suite.samples(name))
     _, jax_side, inputs = suite.case(known[0], suite.counterparts[name])
-    called = " ".join(_called(jax_side, inputs))
+    called = " ".join(name for name in _called(jax_side, inputs) if _is_of(suite.topic, name))
     proof = f"test_{suite.topic}__samples"
     return Row(name, called, proof, len(known), _traps(name, called, proof))
+
+
+def _is_of(topic: str, name: str) -> bool:
+    """Whether a function is the topic's own, and does more than to name weights."""
+    return name.startswith(f"{topic}.") and not name.endswith("_weights")
 
 
 def _called(function: Callable, inputs: dict[str, Any]) -> list[str]:
@@ -161,7 +168,10 @@ def _trap_tests(topic: str) -> list[tuple[str, str]]:
     source = path.read_text() if path.exists() else ""
     tests = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and "test_" in node.name]
     return [
-        (test.name.removeprefix("test_").replace("_", " "), ast.get_source_segment(source, test) or "")
+        (
+            re.sub("^test_(trap_|divergence_)?", "", test.name).replace("_", " "),
+            ast.get_source_segment(source, test) or "",
+        )
         for test in tests
     ]
 
