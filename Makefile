@@ -57,8 +57,9 @@ planted: .venv/.installed ## write the table of planted mistakes again; takes ha
 gpu: .venv/.installed ## the tests that need an accelerator
 	@JAX_PLATFORMS= $(BIN)/python -m pytest -q -m gpu
 
-notebooks: .venv/.installed ## execute every notebook and write its outputs
+notebooks: .venv/.installed ## execute every notebook, and write the table of torch.nn's modules
 	@$(BIN)/python notebooks/execute.py
+	@PYTHONPATH=parity_tests $(BIN)/python parity_tests/meta/module_table.py
 
 clean: ## remove the environment and everything that was made
 	@rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis build dist parity-out

@@ -1,6 +1,6 @@
 """Write ``notebooks/torch_nn.md``: every module of ``torch.nn``, what stands for it in JAX, its proof and its traps.
 
-python parity_tests/meta/module_table.py
+make notebooks runs it; by itself: PYTHONPATH=parity_tests python parity_tests/meta/module_table.py
 
 What stands for a module is read from its proof by running it: the public functions of ``jax_impl`` that are called.
 """
@@ -167,13 +167,11 @@ def _trap_tests(topic: str) -> list[tuple[str, str]]:
     path = PROOFS / f"test_{topic}__traps.py"
     source = path.read_text() if path.exists() else ""
     tests = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and "test_" in node.name]
-    return [
-        (
-            re.sub("^test_(trap_|divergence_)?", "", test.name).replace("_", " "),
-            ast.get_source_segment(source, test) or "",
-        )
-        for test in tests
-    ]
+    return [(_sentence(test.name), ast.get_source_segment(source, test) or "") for test in tests]
+
+
+def _sentence(test: str) -> str:
+    return re.sub("^test_(trap_|divergence_)?", "", test).replace("_", " ")
 
 
 def page() -> str:
