@@ -6,102 +6,236 @@ nothing fills, a tensor left over or a shape that does not fit is an error which
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
-from parity.bridge_rules import Rule, rules_of, unknown_kind
+from parity.arrays import as_value
+from parity.bridge_match import Rename, paired
+from parity.bridge_moves import Rule, joined, zeros_like
+from parity.bridge_order import in_order, undecided
+from parity.bridge_pairs import Pair
+from parity.bridge_rules import parts_of
 from parity.errors import InputError
-from parity.layers import LinenLayer, TorchLayer, linen_layers, torch_layers, tree_layers
+from parity.images import with_channels_last
+from parity.inputs import cotangent
+from parity.layers import TorchLayer, linen_layers, torch_layers, tree_layers
 from parity.message import first_line
+from parity.optimizer_memory import as_array
+from parity.trees import map_leaves
 
-__all__ = ["Link", "carried", "links", "to_linen", "to_torch"]
+__all__ = ["Link", "Rename", "as_linen", "as_torch", "carried", "links", "to_linen", "to_torch"]
 
 
 @dataclass(frozen=True)
 class Link:
-    """One torch tensor and the linen leaf that holds the same numbers.
+    """One torch tensor, or a block of one, and the linen leaf that holds the same numbers.
 
     Attributes:
         torch: the tensor's name in the state dict, "0.weight".
         linen: the leaf's path in the variables, ("params", "layers_0", "kernel").
         rule: how the layouts differ.
+        shape: of the torch tensor.
+        leaf: the shape of the leaf.
+        layers: the paths of the layers that hold the two.
     """
 
     torch: str
     linen: tuple[str, ...]
     rule: Rule
+    shape: tuple[int, ...]
+    leaf: tuple[int, ...]
+    layers: tuple[str, str]
 
 
-def to_linen(torch_module: Any, linen_module: Any, inputs: Any) -> dict[str, Any]:
+def to_linen(
+    torch_module: Any, linen_module: Any, inputs: Any, *, rename: Rename | None = None, channels_last: bool = False
+) -> dict[str, Any]:
     """The weights of a torch module as the variables of a linen module.
+
+    Where linen has one place for two tensors, the biases of a recurrent layer, it gets their sum. What it has no place
+    for and need not have, the number of batches of a batch norm, stays behind.
 
     Args:
         torch_module: whose weights to take.
         linen_module: whose variables to make, not bound.
         inputs: what both are called with, a tuple or a dict of keywords; only shapes and dtypes matter.
+        rename: where names and structure leave a choice: torch's name of a layer or a tensor to linen's path, as a dict
+            or a function; None leaves a tensor out.
+        channels_last: the linen module takes the inputs' axis 1 as their last, as `parity.compare_modules` has it.
 
     Returns:
-        ``{"params": ...}`` of NumPy arrays, for ``linen_module.apply``. NumPy's, so that float64 weights survive
-        whether or not ``jax_enable_x64`` is on.
+        ``{"params": ...}`` of NumPy arrays, for ``linen_module.apply``, with ``"batch_stats"`` where there are running
+        statistics. NumPy's, so that float64 weights survive whether or not ``jax_enable_x64`` is on.
 
     Raises:
         InputError: if the two trees of weights do not match.
     """
-    return carried(torch_module, links("to_linen", torch_module, linen_module, inputs))
+    return carried(torch_module, links("to_linen", (torch_module, linen_module), inputs, rename, channels_last))
 
 
 def carried(torch_module: Any, pairs: list[Link]) -> dict[str, Any]:
     """The variables that ``pairs`` make of a torch module's weights."""
-    state = torch_module.state_dict()
-    variables: dict[str, Any] = {}
+    names = {link.torch for link in pairs}
+    state = {name: as_array(tensor) for name, tensor in torch_module.state_dict().items() if name in names}
+    return as_linen(pairs, state, lambda leaf: np.array(leaf, order="C"))
+
+
+def as_linen(pairs: list[Link], named: Mapping[str, Any], each: Any = lambda leaf: leaf) -> dict[str, Any]:
+    """Arrays by torch's names as a tree of linen's: weights, gradients, an optimizer's updates.
+
+    Args:
+        pairs: which tensor is which leaf.
+        named: arrays of any framework.
+        each: what is done to every leaf.
+    """
+    leaves: dict[tuple[str, ...], Any] = {}
     for link in pairs:
-        *parents, name = link.linen
+        leaf = link.rule.to_linen(named[link.torch]).reshape(link.leaf)
+        leaves[link.linen] = leaves[link.linen] + leaf if link.linen in leaves else leaf
+    variables: dict[str, Any] = {}
+    for (*parents, name), leaf in leaves.items():
         node = variables
         for parent in parents:
             node = node.setdefault(parent, {})
-        node[name] = np.ascontiguousarray(link.rule.to_linen(_to_numpy(state[link.torch])))
+        node[name] = each(leaf)
     return variables
 
 
+def as_torch(pairs: list[Link], variables: Mapping[str, Any], *, gradients: bool = False) -> dict[str, Any]:
+    """A tree of linen's as arrays by torch's names; the way back of `as_linen`.
+
+    Of two tensors whose sum linen holds, the first gets the sum and the second zeros; as ``gradients``, each gets all.
+
+    Args:
+        pairs: which tensor is which leaf.
+        variables: arrays of any framework.
+        gradients: whether they are gradients.
+    """
+    blocks: dict[str, list[Any]] = {}
+    for link in pairs:
+        leaf: Any = variables
+        for key in link.linen:
+            leaf = leaf[key]
+        block = link.rule.to_torch(leaf, link.shape)
+        blocks.setdefault(link.torch, []).append(zeros_like(block) if link.rule.added and not gradients else block)
+    return {name: joined(parts) for name, parts in blocks.items()}
+
+
 def to_torch(
-    variables: Mapping[str, Any], torch_module: Any, linen_module: Any = None, inputs: Any = None
+    variables: Mapping[str, Any],
+    torch_module: Any,
+    linen_module: Any = None,
+    inputs: Any = None,
+    *,
+    rename: Rename | None = None,
+    channels_last: bool = False,
 ) -> dict[str, Any]:
     """The variables of a linen module as a torch state dict.
 
     Names and shapes settle which layer is which. Where several layers have one shape and other names than torch's,
     only the linen module can: it numbers layers as they are made, and ``Dense(4)(Dense(4)(x))`` makes the outer first.
+    Of two biases whose sum linen holds, the first gets the sum and the second zeros: the same function, so that there
+    and back is exact in every other tensor, and from then on in these too.
 
     Args:
         variables: of linen, ``{"params": ...}``.
         torch_module: whose names, dtypes and devices the result takes; it is not changed.
         linen_module: whose variables they are; needed where names and shapes leave a choice.
         inputs: what both modules are called with; needed with ``linen_module``.
+        rename: as for `to_linen`.
+        channels_last: as for `to_linen`.
 
     Returns:
-        For ``torch_module.load_state_dict``.
+        For ``torch_module.load_state_dict``; what linen has no place for is as it is in ``torch_module``.
 
     Raises:
         InputError: if the two trees of weights do not match, or match in more than one way.
     """
     if linen_module is not None:
-        pairs = links("to_torch", torch_module, linen_module, inputs)
+        pairs = links("to_torch", (torch_module, linen_module), inputs, rename, channels_last)
     else:
-        pairs = _matched("to_torch", torch_layers(torch_module), tree_layers(variables), called=False)
+        pairs = _links_of_trees(variables, torch_module, rename)
     owners = torch_module.state_dict(keep_vars=True)
     state = {name: tensor.detach().clone() for name, tensor in owners.items()}
-    for link in pairs:
-        leaf: Any = variables
-        for key in link.linen:
-            leaf = leaf[key]
-        tensor = _to_tensor(np.asarray(link.rule.to_torch(np.asarray(leaf)))).to(state[link.torch])
+    for name, array in as_torch(pairs, map_leaves(lambda _, leaf: np.asarray(leaf), variables)).items():
+        tensor = _to_tensor(array).to(state[name])
         # A shared tensor has several names: under any of them the old values would be loaded over the new.
-        state |= {name: tensor for name, owner in owners.items() if owner is owners[link.torch]}
+        state |= {alias: tensor for alias, owner in owners.items() if owner is owners[name]}
     return state
+
+
+def links(
+    function: str,
+    modules: tuple[Any, Any],
+    inputs: Any,
+    rename: Rename | None = None,
+    channels_last: bool = False,
+) -> list[Link]:
+    """Every torch tensor of a module with its linen leaf.
+
+    Args:
+        function: who asks.
+        modules: torch's and linen's.
+        inputs: of torch's.
+        rename: as for `to_linen`.
+        channels_last: as for `to_linen`.
+
+    Raises:
+        InputError: if the two trees of weights do not match, or the linen module does not take the inputs.
+    """
+    left = torch_layers(modules[0], inputs)
+    theirs = with_channels_last(inputs) if channels_last else inputs
+    try:
+        right = linen_layers(modules[1], theirs, _parts(left))
+    except Exception as error:
+        said = f"{type(error).__name__}: {first_line(error)}"
+        raise InputError(f"{function}: linen_module must initialise on the inputs, got {said}.") from error
+    pairs = paired(function, left, right, rename, called=True)
+    drawn = map_leaves(_drawn, inputs)
+    moved = with_channels_last(drawn) if channels_last else drawn
+
+    def variables(pairs: list[Pair]) -> dict[str, Any]:
+        return carried(modules[0], _linked(pairs))
+
+    return _linked(in_order(pairs, modules, (drawn, moved), variables))
+
+
+def _links_of_trees(variables: Mapping[str, Any], torch_module: Any, rename: Rename | None) -> list[Link]:
+    left = torch_layers(torch_module)
+    pairs = paired("to_torch", left, tree_layers(variables, _parts(left)), rename, called=False)
+    for number, channels in undecided(pairs):
+        raise InputError(
+            f"to_torch: shapes must tell how an image is flattened, got {pairs[number].torch.path} behind"
+            f" {channels} channels, which linen may have last. Pass linen_module and inputs, whose calls tell."
+        )
+    return _linked(pairs)
+
+
+def _parts(layers: list[TorchLayer]) -> set[frozenset[str]]:
+    return {parts for layer in layers if (parts := parts_of(layer.module))}
+
+
+def _linked(pairs: list[Pair]) -> list[Link]:
+    found = []
+    for pair in pairs:
+        one, other = pair.torch, pair.linen
+        for rule in pair.rules:
+            place = [rule.collection, *other.path.split("/"), *rule.linen.split("/")]
+            path = tuple(part for part in place if part)
+            shapes = one.shapes[rule.torch], other.shapes[rule.place]
+            found.append(Link(one.under(rule.torch), path, rule, *shapes, (one.path, other.path)))
+    return found
+
+
+def _drawn(path: str, leaf: Any) -> Any:
+    """Random numbers for a float array: only shapes and dtypes of the inputs matter."""
+    if not hasattr(leaf, "shape"):
+        return leaf
+    array = as_value(leaf).data
+    return cotangent(0, path, array.shape) if array.dtype.kind == "f" else array
 
 
 def _to_tensor(array: np.ndarray) -> Any:
@@ -109,98 +243,3 @@ def _to_tensor(array: np.ndarray) -> Any:
 
     # torch takes no bfloat16 from NumPy; through float32 it is exact.
     return torch.from_numpy(np.array(array.astype(np.float32) if array.dtype.kind == "V" else array, order="C"))
-
-
-def links(function: str, torch_module: Any, linen_module: Any, inputs: Any) -> list[Link]:
-    """Every torch tensor of a module with its linen leaf; ``function`` is who asks.
-
-    Raises:
-        InputError: if the two trees of weights do not match, or the linen module does not take the inputs.
-    """
-    try:
-        right = linen_layers(linen_module, inputs)
-    except Exception as error:
-        said = f"{type(error).__name__}: {first_line(error)}"
-        raise InputError(f"{function}: linen_module must initialise on the inputs, got {said}.") from error
-    return _matched(function, torch_layers(torch_module, inputs), right, called=True)
-
-
-def _to_numpy(tensor: Any) -> np.ndarray:
-    tensor = tensor.detach().cpu()
-    if str(tensor.dtype) == "torch.bfloat16":
-        import ml_dtypes
-
-        return tensor.float().numpy().astype(ml_dtypes.bfloat16)
-    return np.array(tensor.numpy())
-
-
-def _matched(function: str, left: list[TorchLayer], right: list[LinenLayer], called: bool) -> list[Link]:
-    """Pair the layers, then their tensors; ``called`` says that both lists are in the order of the calls."""
-    by_name = {_words(layer.path): layer for layer in right}
-    trees = _side_by_side(left, right)
-    if {_words(layer.path) for layer in left} == set(by_name):
-        pairs = [(layer, by_name[_words(layer.path)]) for layer in left]
-    elif len(left) != len(right):
-        raise InputError(f"{function}: both modules must have the same layers, got these.\n{trees}")
-    else:
-        pairs = list(zip(left, right, strict=True)) if called else _by_shape(function, left, right, trees)
-    for one, other in pairs:
-        _check_pair(function, one, other, trees)
-    return [link for pair in pairs for link in _tensor_links(*pair)]
-
-
-def _words(path: str) -> str:
-    """A layer's path with the frameworks' punctuation evened out: layers.0 and layers_0 are one name."""
-    return re.sub(r"[._/]+", ".", path)
-
-
-def _by_shape(
-    function: str, left: list[TorchLayer], right: list[LinenLayer], trees: str
-) -> list[tuple[TorchLayer, LinenLayer]]:
-    """Pair layers whose weights have the same shapes, if that leaves no choice."""
-    pairs = []
-    for one in left:
-        fitting = [other for other in right if _fitted(one) == other.shapes]
-        if len(fitting) > 1:
-            raise InputError(
-                f"{function}: names or shapes must tell the layers apart, got {len(fitting)} that fit {one.path}:"
-                f" {', '.join(other.path for other in fitting)}. Pass linen_module and inputs, whose calls tell."
-                f"\n{trees}"
-            )
-        pairs.append((one, fitting[0] if fitting else right[left.index(one)]))
-    return pairs
-
-
-def _fitted(layer: TorchLayer) -> dict[str, tuple[int, ...]]:
-    """The shapes of a torch layer's tensors in linen's layout."""
-    rules = rules_of(layer.module, list(layer.shapes))
-    return {rule.linen: tuple(rule.to_linen(np.empty(layer.shapes[rule.torch], bool)).shape) for rule in rules}
-
-
-def _tensor_links(one: TorchLayer, other: LinenLayer) -> Iterator[Link]:
-    for rule in rules_of(one.module, list(one.shapes)):
-        name = f"{one.path}.{rule.torch}" if one.path else rule.torch
-        parts = [part for part in other.path.split("/") if part]
-        yield Link(name, ("params", *parts, rule.linen), rule)
-
-
-def _check_pair(function: str, one: TorchLayer, other: LinenLayer, trees: str) -> None:
-    expected = _fitted(one)
-    where = f"{one.path or 'the module'} ({one.kind}) and {other.path or 'the module'} ({other.kind or 'linen'})"
-    if set(expected) != set(other.shapes) or len(expected) != len(one.shapes):
-        raise InputError(
-            f"{function}: matched layers must hold the same weights, got {sorted(one.shapes)} against"
-            f" {sorted(other.shapes)} in {where}.{unknown_kind(one.module)}\n{trees}"
-        )
-    for name, shape in expected.items():
-        if shape != other.shapes[name]:
-            raise InputError(
-                f"{function}: {name} must have shape {shape}, that of torch's tensor in linen's layout,"
-                f" got {other.shapes[name]} in {where}.\n{trees}"
-            )
-
-
-def _side_by_side(left: list[TorchLayer], right: list[LinenLayer]) -> str:
-    rows = list(zip_longest([str(layer) for layer in left], [str(layer) for layer in right], fillvalue="-"))
-    width = max((len(row[0]) for row in rows), default=5)
-    return "\n".join([f"  {'torch':<{width}} | linen", *(f"  {one:<{width}} | {other}" for one, other in rows)])

@@ -1,4 +1,4 @@
-"""The command line: ``parity run``, ``show``, ``check``, ``train`` and ``report``.
+"""The command line: ``parity run``, ``show``, ``check``, ``convert``, ``train`` and ``report``.
 
 Exit codes: 0 all hold, 1 something differs, 2 wrong usage, with one sentence that says what to do.
 """
@@ -10,6 +10,7 @@ import sys
 import typer
 
 from parity.cli_check import check_command
+from parity.cli_convert import convert_command
 from parity.cli_run import report_command, run_command
 from parity.cli_show import show_command
 from parity.cli_train import train_command
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("show")(show_command)
 app.command("check")(check_command)
+app.command("convert")(convert_command)
 app.command("train")(train_command)
 app.command("report")(report_command)
 

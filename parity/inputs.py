@@ -27,10 +27,12 @@ class Inputs:
     Attributes:
         tree: one entry a parameter; arrays are NumPy's, floats widened to float64.
         keywords: whether they are passed by name.
+        fixed: parameters of which no gradient is asked, running statistics.
     """
 
     tree: dict[str, Any]
     keywords: bool
+    fixed: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, function: str, inputs: Any, sides: tuple[Callable, Callable], settings: Settings) -> Inputs:
@@ -73,6 +75,11 @@ class Inputs:
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by path; Python values are left out."""
         return {path: leaf for path, leaf in flatten(self.tree).items() if isinstance(leaf, np.ndarray)}
+
+    def floats(self) -> list[str]:
+        """Paths of the arrays whose gradients are compared."""
+        arrays = self.arrays().items()
+        return [path for path, array in arrays if is_float_array(array) and path.partition("/")[0] not in self.fixed]
 
     def numbers(self) -> dict[str, np.ndarray]:
         """The arrays and the Python numbers by path."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from parity.bridge_rules import parts_of, suffixes
 from parity.trees import flatten, map_leaves
 
 __all__ = ["LinenLayer", "TorchLayer", "linen_layers", "mode_flags", "torch_layers", "tree_layers"]
+
+_PASSING = ("intermediates", "cache")
+"""Collections of what a call leaves behind, which no weight fills."""
 
 _MODES = {"train": True, "training": True, "is_training": True, "deterministic": False, "use_running_average": False}
 """Arguments by which linen modules are put into training mode, and their value there."""
@@ -21,25 +25,31 @@ _MODES = {"train": True, "training": True, "is_training": True, "deterministic":
 
 @dataclass(frozen=True)
 class TorchLayer:
-    """A torch module that owns tensors.
+    """A torch module that owns tensors; one layer, and one way, of a recurrent stack.
 
     Attributes:
         path: "encoder.0"; "" for the root.
         module: itself.
         shapes: of the tensors that it owns, by name.
+        suffix: of their names, "_l0_reverse"; "" where the module is one layer.
     """
 
     path: str
     module: Any
     shapes: dict[str, tuple[int, ...]]
+    suffix: str = ""
 
     @property
     def kind(self) -> str:
         """The name of its class."""
         return type(self.module).__name__
 
+    def under(self, name: str) -> str:
+        """A tensor's name in the state dict."""
+        return f"{self.path}.{name}" if self.path else name
+
     def __str__(self) -> str:
-        return f"{self.path or '(root)'} {self.kind} {_listed(self.shapes)}"
+        return f"{self.path or '(root)'}{self.suffix and ' ' + self.suffix} {self.kind} {_listed(self.shapes)}"
 
 
 @dataclass(frozen=True)
@@ -49,12 +59,14 @@ class LinenLayer:
     Attributes:
         path: "encoder/Dense_0"; "" for the root.
         kind: the name of its class; "" where only its variables are known.
-        shapes: of the leaves that it owns, by name.
+        shapes: of the leaves that it owns, by name; "batch_stats/mean" for those that are no parameters.
+        module: itself; None where only its variables are known.
     """
 
     path: str
     kind: str
     shapes: dict[str, tuple[int, ...]]
+    module: Any = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.path or '(root)'} {self.kind} {_listed(self.shapes)}".replace("  ", " ")
@@ -67,18 +79,37 @@ def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
 def torch_layers(module: Any, inputs: Any = None) -> list[TorchLayer]:
     """In the order of their first call on ``inputs``; in the order of definition where that cannot be known.
 
-    A tensor that two layers share belongs to the first that is defined.
+    A tensor that two layers share belongs to the first that is defined, to an embedding before any other.
     """
-    found, seen = {}, set()
+    found, free = {}, _tensors(module)
     for path, child in module.named_modules():
-        tensors = [*child.named_parameters(recurse=False), *child.named_buffers(recurse=False)]
-        own = {name: tuple(tensor.shape) for name, tensor in tensors if id(tensor) not in seen}
-        seen |= {id(tensor) for _, tensor in tensors}
-        if own:
-            found[path] = TorchLayer(path, child, own)
+        own = _own(path, child, free)
+        for suffix in suffixes(child):
+            shapes = {name: tuple(tensor.shape) for name, tensor in own.items() if name.endswith(suffix)}
+            if shapes:
+                found.setdefault(path, []).append(TorchLayer(path, child, shapes, suffix))
     called = [] if inputs is None else _torch_call_order(module, inputs)
     first = [path for path in dict.fromkeys(called) if path in found]
-    return [found[path] for path in [*first, *(path for path in found if path not in first)]]
+    return [layer for path in [*first, *(path for path in found if path not in first)] for layer in found[path]]
+
+
+def _tensors(module: Any) -> dict[str, Any]:
+    """The tensors of a state dict, each under one of its names."""
+    import torch
+
+    modules, tables = dict(module.named_modules()), (torch.nn.Embedding, torch.nn.EmbeddingBag)
+    tensors = {name: tensor for name, tensor in module.state_dict(keep_vars=True).items() if torch.is_tensor(tensor)}
+    ranked = sorted(tensors, key=lambda name: not isinstance(modules.get(name.rpartition(".")[0]), tables))
+    names = {id(tensors[name]): name for name in reversed(ranked)}
+    return {name: tensor for name, tensor in tensors.items() if names[id(tensor)] == name}
+
+
+def _own(path: str, child: Any, free: dict[str, Any]) -> dict[str, Any]:
+    """Take the tensors that a module holds from those that are ``free``; attention holds its projection's too."""
+    prefix = f"{path}." if path else ""
+    inside = [name for name in free if name.startswith(prefix)]
+    held = inside if parts_of(child) else [name for name in inside if "." not in name.removeprefix(prefix)]
+    return {name.removeprefix(prefix): free.pop(name) for name in held}
 
 
 def _torch_call_order(module: Any, inputs: Any) -> list[str]:
@@ -104,15 +135,21 @@ def _like(leaf: Any, dtype: Any) -> Any:
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-def linen_layers(module: Any, inputs: Any) -> list[LinenLayer]:
-    """In the order of their first call; nothing is computed, the initialiser is only traced."""
+def linen_layers(module: Any, inputs: Any, parts: Collection[frozenset[str]] = ()) -> list[LinenLayer]:
+    """In the order of their first call; nothing is computed, the initialiser is only traced.
+
+    Args:
+        module: of linen, not bound.
+        inputs: what it is called with.
+        parts: names of submodules that together are one layer, as of `tree_layers`.
+    """
     import flax.linen as nn
     import jax
 
-    kinds: dict[str, str] = {}
+    called: dict[str, Any] = {}
 
     def record(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        kinds.setdefault("/".join(context.module.path), type(context.module).__name__)
+        called.setdefault("/".join(context.module.path), context.module)
         return call(*args, **kwargs)
 
     def initialise() -> Any:
@@ -122,9 +159,10 @@ def linen_layers(module: Any, inputs: Any) -> list[LinenLayer]:
         return module.init(key, *args, **kwargs, **mode_flags(module, False, inputs))
 
     with nn.intercept_methods(record):
-        layers = {layer.path: layer for layer in tree_layers(jax.eval_shape(initialise))}
-    order = [*(path for path in kinds if path in layers), *(path for path in layers if path not in kinds)]
-    return [LinenLayer(path, kinds.get(path, ""), layers[path].shapes) for path in order]
+        layers = {layer.path: layer for layer in tree_layers(jax.eval_shape(initialise), parts)}
+    order = [*(path for path in called if path in layers), *(path for path in layers if path not in called)]
+    kinds = {path: type(child).__name__ for path, child in called.items()}
+    return [LinenLayer(path, kinds.get(path, ""), layers[path].shapes, called.get(path)) for path in order]
 
 
 def mode_flags(module: Any, train: bool, inputs: Any) -> dict[str, bool]:
@@ -134,13 +172,38 @@ def mode_flags(module: Any, train: bool, inputs: Any) -> dict[str, bool]:
     return {name: value is train for name, value in _MODES.items() if name in parameters and name not in given}
 
 
-def tree_layers(variables: Mapping[str, Any]) -> list[LinenLayer]:
-    """The layers of a tree of variables, Dense_2 before Dense_10 (JAX sorts keys as strings)."""
+def tree_layers(variables: Mapping[str, Any], parts: Collection[frozenset[str]] = ()) -> list[LinenLayer]:
+    """The layers of a tree of variables, Dense_2 before Dense_10 (JAX sorts keys as strings).
+
+    A module whose children are exactly those of one of ``parts`` is one layer with them: linen's cells have a pair of
+    layers for every gate, its attention one for each projection.
+    """
     shapes: dict[str, dict[str, tuple[int, ...]]] = {}
-    for path, leaf in flatten(variables.get("params", {})).items():
+    for collection, tree in variables.items():
+        if collection in _PASSING:
+            continue
+        for path, leaf in flatten(tree).items():
+            parent, _, name = path.rpartition("/")
+            place = name if collection == "params" else f"{collection}/{name}"
+            shapes.setdefault(parent, {})[place] = tuple(np.shape(leaf))
+    whole = _gathered(shapes, parts)
+    return [LinenLayer(path, "", whole[path]) for path in sorted(whole, key=_natural)]
+
+
+def _gathered(shapes: dict[str, dict], parts: Collection[frozenset[str]]) -> dict[str, dict]:
+    """The same leaves, those of modules that are parts of a layer under the layer's path."""
+    children: dict[str, set[str]] = {}
+    for path in shapes:
         parent, _, name = path.rpartition("/")
-        shapes.setdefault(parent, {})[name] = tuple(np.shape(leaf))
-    return [LinenLayer(path, "", shapes[path]) for path in sorted(shapes, key=_natural)]
+        children.setdefault(parent, set()).add(name)
+    found: dict[str, dict] = {}
+    for path, leaves in shapes.items():
+        parent, _, name = path.rpartition("/")
+        if children[parent] in parts:
+            found.setdefault(parent, {}).update({f"{name}/{leaf}": shape for leaf, shape in leaves.items()})
+        else:
+            found.setdefault(path, {}).update(leaves)
+    return found
 
 
 def _natural(path: str) -> list[tuple[int, str]]:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from parity.arrays import as_value
-from parity.bridge import Link, carried, links
+from parity.bridge import Rename, carried, links
 from parity.comparison import Asked, Comparison
 from parity.diagnosis.localize import Layers
 from parity.errors import InputError
 from parity.inputs import Inputs
 from parity.kinds import is_linen_module, is_torch_module
 from parity.layers import mode_flags
+from parity.module_sides import STATISTICS, LinenFunction, TorchFunction
 from parity.report import Report
 from parity.settings import Options, Settings
 from parity.trees import map_leaves
@@ -26,12 +27,21 @@ _ARGUMENTS = ("torch_module", "linen_module")
 
 
 def compare_modules(
-    torch_module: Any, linen_module: Any, inputs: Any, *, train: bool = False, **options: Unpack[Options]
+    torch_module: Any,
+    linen_module: Any,
+    inputs: Any,
+    *,
+    train: bool = False,
+    channels_last: bool = False,
+    rename: Rename | None = None,
+    **options: Unpack[Options],
 ) -> Report:
     """Compare a torch module with its port to linen: outputs, and the gradient of every weight and float input.
 
     The torch module's weights are carried across (`parity.to_linen`), so nothing has to be loaded first; both modules
-    are left as they were. Gradients of weights are reported in linen's layout, at linen's paths.
+    are left as they were. Gradients of weights are reported in linen's layout, at linen's paths. Where the modules have
+    running statistics, they are carried too, and in training those after the call are compared: the result is then
+    called "output/result", a new mean "output/batch_stats/.../mean".
 
     Args:
         torch_module: an ``nn.Module``.
@@ -40,6 +50,9 @@ def compare_modules(
         inputs: a tuple of positional arguments or a dict of keywords, as for `parity.compare`.
         train: the mode of both: ``torch_module.train()``, and ``train=True`` or ``deterministic=False`` where the
             linen module's ``__call__`` takes it.
+        channels_last: hand the linen module every array of three or more axes with axis 1, torch's channels, as the
+            last, and move the last axis of such results back.
+        rename: torch's name of a layer or a tensor to linen's path, where names and structure leave a choice.
         **options: see `parity.Options`.
 
     Returns:
@@ -53,22 +66,31 @@ def compare_modules(
         return _two_of_torch((torch_module, linen_module), inputs, train, settings)
     _check_kinds(torch_module, linen_module)
     named = Inputs.of("compare_modules", inputs, (torch_module.forward, linen_module.__call__), settings)
-    if named.keywords and "params" in named.tree:
-        raise InputError("compare_modules: inputs must not have the weights' name as a keyword, got params.")
     arguments = named.tree if named.keywords else tuple(named.tree.values())
-    pairs = links("compare_modules", torch_module, linen_module, arguments)
+    pairs = links("compare_modules", (torch_module, linen_module), arguments, rename, channels_last)
     weights = map_leaves(lambda _, leaf: as_value(leaf).data, carried(torch_module, pairs))
-    others = {f"{name}_" if name == "params" else name: value for name, value in named.tree.items()}
-    named = Inputs({"params": weights.get("params", {}), **others}, named.keywords)
-    sides = (type(torch_module).__name__, type(linen_module).__name__)
-    call = f"parity.compare_modules({', '.join(sides)}, inputs, train={train}, {settings.chosen})"
-    asked = Asked("compare_modules", _ARGUMENTS, call)
-    settings = replace(settings, name=settings.name or sides[1])
     flags = mode_flags(linen_module, train, arguments)
-    torch_side = TorchSide(_torch_function(torch_module, pairs, train))
-    jax_side = JaxSide(_linen_function(linen_module, flags), settings.jit)
-    layers = Layers(torch_module, linen_module, pairs, flags, train)
-    return Comparison(torch_side, jax_side, named, settings, asked, layers).report()
+    torch_side = TorchFunction(torch_module, pairs, train)
+    jax_side = LinenFunction(linen_module, flags, STATISTICS in weights, train, channels_last)
+    sides = TorchSide(torch_side), JaxSide(jax_side, settings.jit)
+    kinds = type(torch_module).__name__, type(linen_module).__name__
+    asked = Asked("compare_modules", _ARGUMENTS, _call(kinds, train, channels_last, settings))
+    settings = replace(settings, name=settings.name or kinds[1])
+    return Comparison(*sides, _with(weights, named), settings, asked, Layers(torch_side, jax_side)).report()
+
+
+def _with(weights: dict[str, Any], named: Inputs) -> Inputs:
+    """The arguments, behind the weights and the running statistics."""
+    weights = {"params": weights.get("params", {}), **weights}
+    if taken := named.keywords and [name for name in weights if name in named.tree]:
+        raise InputError(f"compare_modules: inputs must not have the weights' name as a keyword, got {taken[0]}.")
+    others = {f"{name}_" if name in weights else name: value for name, value in named.tree.items()}
+    return Inputs({**weights, **others}, named.keywords, frozenset(weights) - {"params"})
+
+
+def _call(kinds: tuple[str, str], train: bool, channels_last: bool, settings: Settings) -> str:
+    moved = "channels_last=True, " * channels_last
+    return f"parity.compare_modules({', '.join(kinds)}, inputs, train={train}, {moved}{settings.chosen})"
 
 
 def _two_of_torch(modules: tuple[Any, Any], inputs: Any, train: bool, settings: Settings) -> Report:
@@ -85,9 +107,9 @@ def _two_of_torch(modules: tuple[Any, Any], inputs: Any, train: bool, settings: 
     named = Inputs({"params": weights, **named.tree}, named.keywords)
     first, second = (TorchSide(_called(module, modules[0], train)) for module in modules)
     kinds = tuple(type(module).__name__ for module in modules)
-    call = f"parity.compare_modules({', '.join(kinds)}, inputs, train={train}, {settings.chosen})"
+    asked = Asked("compare_modules", _ARGUMENTS, _call((kinds[0], kinds[1]), train, False, settings))
     settings = replace(settings, name=settings.name or kinds[1])
-    return Comparison(first, second, named, settings, Asked("compare_modules", _ARGUMENTS, call)).report()
+    return Comparison(first, second, named, settings, asked).report()
 
 
 def _called(module: Any, owner: Any, train: bool) -> Callable:
@@ -113,28 +135,3 @@ def _check_kinds(torch_module: Any, linen_module: Any) -> None:
     for argument, side, is_kind, rule in kinds:
         if not is_kind(side):
             raise InputError(f"compare_modules: {argument} must be {rule}, got {type(side).__name__}.")
-
-
-def _torch_function(module: Any, pairs: list[Link], train: bool) -> Callable:
-    """The module as a function of linen's weights, so that its gradients arrive in linen's layout."""
-    replica = copy.deepcopy(module).train(train)
-
-    def function(params: Any, *args: Any, **kwargs: Any) -> Any:
-        import torch
-
-        state = {}
-        for link in pairs:
-            leaf = params
-            for key in link.linen[1:]:
-                leaf = leaf[key]
-            state[link.torch] = link.rule.to_torch(leaf)
-        return torch.func.functional_call(replica, state, args, kwargs)
-
-    return function
-
-
-def _linen_function(module: Any, flags: dict[str, bool]) -> Callable:
-    def function(params: Any, *args: Any, **kwargs: Any) -> Any:
-        return module.apply({"params": params}, *args, **kwargs, **flags)
-
-    return function

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.arrays import Value, as_value, is_float_array, is_jax, is_torch
+from parity.arrays import Value, as_value, is_jax, is_torch
 from parity.inputs import Inputs
 from parity.scopes import jax_scope, torch_scope
 from parity.trees import flatten
@@ -55,7 +55,7 @@ class TorchSide:
 
         with torch_scope(dtype):
             leaves = {path: _tensor(array, dtype) for path, array in inputs.arrays().items()}
-            floats = {path: leaf for path, leaf in leaves.items() if is_float_array(inputs.arrays()[path])}
+            floats = {path: leaves[path] for path in inputs.floats()}
             if cotangents is not None:
                 for leaf in floats.values():
                     leaf.requires_grad_()
@@ -155,9 +155,9 @@ class JaxSide:
 
 
 def _jax_arrays(inputs: Inputs, dtype: str) -> tuple[dict, dict]:
-    """The float arrays, which are differentiated, and the others."""
+    """The float arrays that are differentiated, and the others."""
     arrays = {path: _jax_array(array, dtype) for path, array in inputs.arrays().items()}
-    floats = {path: arrays.pop(path) for path, array in inputs.arrays().items() if is_float_array(array)}
+    floats = {path: arrays.pop(path) for path in inputs.floats()}
     return floats, arrays
 
 

@@ -165,7 +165,7 @@ class Examination:
         inputs, jax = self.inputs.at("float64"), self.sides[1]
         key = ("forward", self.names, inputs.signature)
         program, tree = jax.kept(key, lambda: jax.trace(inputs, "float64", self.names, None))
-        floats = sorted(path for path, array in inputs.arrays().items() if array.dtype.kind in "fc")
+        floats = sorted(inputs.floats())
         names = [*floats, *sorted(inputs.arrays().keys() - set(floats))]
         return Traced(program, tree, jax.arguments(inputs, "float64"), floats, self.cotangents, names)
 

@@ -1,0 +1,70 @@
+"""A linear layer behind a flattened image: the kernel's rows in the order in which the port flattens."""
+
+import numpy as np
+import pytest
+import torch
+from flax import linen
+from torch import nn
+
+import parity
+from test_bridge_kinds import IMAGES, normal
+
+
+class Image(nn.Module):
+    """A network as people write it: an image flattened before a linear layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 2)
+        self.norm = nn.BatchNorm2d(3)
+        self.first = nn.Linear(3 * 4 * 3, 5)
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, x):
+        x = torch.relu(self.norm(self.conv(x)))
+        return self.head(torch.relu(self.first(x.flatten(1))))
+
+
+class ImagePort(linen.Module):
+    """Its port; ``axes`` are permuted before it flattens."""
+
+    axes: tuple[int, ...] = (0, 1, 2, 3)
+
+    @linen.compact
+    def __call__(self, x, train=False):
+        x = linen.Conv(3, (2, 2), padding="VALID")(x)
+        x = linen.relu(linen.BatchNorm(use_running_average=not train, epsilon=1e-5)(x))
+        x = x.transpose(self.axes).reshape(len(x), -1)
+        x = linen.relu(linen.Dense(5)(x))
+        return linen.Dense(2)(x)
+
+
+PIXELS = (normal(2, 1, 5, 4),)
+FLATTENED = {"channels last": (0, 1, 2, 3), "channels first, as torch": (0, 3, 1, 2)}
+
+
+@pytest.mark.parametrize("order", FLATTENED)
+def test_a_flattened_image_meets_the_kernel_in_the_ports_own_order(order):
+    module, port = Image(), ImagePort(FLATTENED[order])
+    assert parity.compare_modules(module, port, PIXELS, dtypes=("float64",), jit=False, **IMAGES).ok
+    kernel = parity.to_linen(module, port, PIXELS, **IMAGES)["params"]["Dense_0"]["kernel"]
+    rows = module.first.weight.detach().numpy().T
+    moved = rows.reshape(3, 12, 5).swapaxes(0, 1).reshape(36, 5)
+    assert np.array_equal(kernel, moved if order == "channels last" else rows)
+    back = parity.to_torch(parity.to_linen(module, port, PIXELS, **IMAGES), module, port, PIXELS, **IMAGES)
+    assert all(torch.equal(back[name], tensor) for name, tensor in module.state_dict().items())
+
+
+def test_an_order_that_is_neither_is_left_to_the_report():
+    report = parity.compare_modules(Image(), ImagePort((0, 2, 1, 3)), PIXELS, dtypes=("float64",), jit=False, **IMAGES)
+    assert "Dense_0 (torch: first) is the first layer whose output differs; what enters it has the same numbers" in str(
+        report
+    )
+
+
+def test_without_the_port_the_order_is_asked_for():
+    variables = parity.to_linen(Image(), ImagePort(), PIXELS, **IMAGES)
+    with pytest.raises(
+        parity.InputError, match=r"^to_torch: shapes must tell how an image is flattened, got first behind 3"
+    ):
+        parity.to_torch(variables, Image())
