@@ -79,7 +79,7 @@ def compare_leaf(quantity: str, path: str, dtype: str, sides: Sides) -> Leaf:
 def _allowed(errors: tuple[np.ndarray, np.ndarray], truth: np.ndarray, dtype: str, sides: Sides) -> Allowance:
     if not sides.left.inexact:
         return Allowance(0.0, 0.0, "integers are exact")
-    return allowance(errors, truth, dtype, sides.simulate)
+    return allowance(errors, truth, dtype, sides.simulate, sides.names)
 
 
 def _errors(left: np.ndarray, right: np.ndarray, truth: np.ndarray | None, dtype: str) -> tuple[np.ndarray, np.ndarray]:

@@ -120,15 +120,20 @@ class Allowance:
 
 
 def allowance(
-    errors: tuple[np.ndarray, np.ndarray], truth: np.ndarray, dtype: str, simulate: Callable[[], Noise] | None
+    errors: tuple[np.ndarray, np.ndarray],
+    truth: np.ndarray,
+    dtype: str,
+    simulate: Callable[[], Noise] | None,
+    names: tuple[str, str] = ("torch", "jax"),
 ) -> Allowance:
     """What the errors of one leaf may be, on either side.
 
     Args:
-        errors: absolute, element by element, of torch and of JAX; the simulation runs only where they ask for one.
+        errors: absolute, element by element, of either side; the simulation runs only where they ask for one.
         truth: the float64 value.
         dtype: under test.
         simulate: makes the leaf's rounding noise at ``dtype``; None where there is no program to simulate.
+        names: what the sides are called.
     """
     error = np.maximum(*errors)
     simple = _simple(np.abs(np.where(np.isfinite(truth), truth, 0.0)), dtype)
@@ -143,7 +148,7 @@ def allowance(
     fits = [full.ratio(side) <= 1 for side in errors]
     if fits[0] == fits[1]:
         return max(own, full, key=lambda allowed: allowed.largest)
-    narrow = ("jax", "torch")[fits.index(False) == 0]
+    narrow = names[fits.index(False)]
     return replace(full, reason=f"{full.reason}, which {narrow} exceeds: it computes in a narrower dtype inside")
 
 

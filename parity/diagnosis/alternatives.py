@@ -47,6 +47,8 @@ UNARY: dict[str, list[tuple[str, str, Callable[[Any, Any], Any]]]] = {
             lambda xp, u: _erf(xp, _gelu_root(xp, u)),
         ),
         ("tanh is the logistic function", "", _logistic),
+        ("tanh is relu", "", lambda xp, x: xp.maximum(x, 0)),
+        ("tanh is arctan", "", lambda xp, x: xp.arctan(x)),
     ],
     "erf": [
         ("the exact gelu is its tanh approximation", "gelu-tanh-default", lambda xp, v: xp.tanh(_gelu_cubic(xp, v)))
@@ -56,6 +58,7 @@ UNARY: dict[str, list[tuple[str, str, Callable[[Any, Any], Any]]]] = {
     ],
     "logistic": [
         ("the logistic function is tanh", "", _named("tanh")),
+        ("the logistic function is relu", "", lambda xp, x: xp.maximum(x, 0)),
         (
             "the logistic function is the piecewise linear one, relu6(x + 3) / 6",
             "",
@@ -124,6 +127,11 @@ BINARY: dict[str, list[tuple[str, str, Callable[[Any, Any, Any], Any]]]] = {
     ],
     "max": [
         ("the maximum is a minimum", "", _named("minimum")),
+        ("the maximum is tanh", "", lambda xp, a, b: xp.tanh(a + b)),
+        ("the maximum is the logistic function", "", lambda xp, a, b: _logistic(xp, a + b)),
+        ("the maximum is softplus, log(1 + exp(x))", "", lambda xp, a, b: xp.logaddexp(a, b)),
+        ("the maximum is silu, x times the logistic function", "", lambda xp, a, b: (a + b) * _logistic(xp, a + b)),
+        ("the maximum is the exact gelu", "", lambda xp, a, b: (a + b) * (1 + _erf(xp, (a + b) / xp.sqrt(2.0))) / 2),
         ("the maximum is left out", "", lambda xp, a, b: a + 0 * b),
         ("the maximum is left out", "", lambda xp, a, b: b + 0 * a),
     ],
@@ -211,11 +219,17 @@ PASSED: dict[str, Callable[[Any, Any], Any]] = {
     "a square root": _named("sqrt"),
     "a square": _named("square"),
     "an absolute value": _named("abs"),
+    "2 x - 1, signs for 0 and 1,": lambda _, x: 2 * x - 1,
     "1 - x, the complement,": lambda _, x: 1 - x,
     "a minus sign": lambda _, x: -x,
     "1 / x": lambda _, x: 1 / x,
     "a clip to at most 1": lambda xp, x: xp.minimum(x, 1),
     "a clip to at least 1": lambda xp, x: xp.maximum(x, 1),
+    "a floor, as of a staircase or of whole epochs,": _named("floor"),
+    "half a cosine, (1 - cos(pi x)) / 2,": lambda xp, x: (1 - xp.cos(xp.pi * x)) / 2,
+    "a division by its sum over the last axis (what is masked before a softmax still adds up to 1)": lambda _, x: (
+        x / x.sum(-1, keepdims=True)
+    ),
     "a softmax over the last axis": lambda xp, x: _softmax(xp, x),
     "a log_softmax over the last axis": lambda xp, x: xp.log(_softmax(xp, x)),
 }

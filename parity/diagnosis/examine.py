@@ -64,10 +64,10 @@ def _kind(leaves: tuple[Leaf, ...], failing: list[Leaf]) -> Iterator[str]:
 
 def _rougher(failing: list[Leaf]) -> str:
     """The side that is further from the truth, where that can be told."""
-    places = [leaf.absolute for leaf in failing if leaf.absolute and leaf.absolute.truth is not None]
+    places = [(leaf, p) for leaf in failing if (p := leaf.absolute) and p.truth is not None]
     if not places:
         return "one side"
-    far = {("torch", "jax")[abs(p.right - p.truth) > abs(p.left - p.truth)] for p in places}
+    far = {leaf.sides[abs(p.right - p.truth) > abs(p.left - p.truth)] for leaf, p in places}
     return far.pop() if len(far) == 1 else "each side"
 
 

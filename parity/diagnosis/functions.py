@@ -45,7 +45,8 @@ def functions(gap: Gap) -> Iterator[Remedy]:
         for template, (function, cause, trap) in _EVERYWHERE.items():
             if lone and function in _BRANCHES:
                 continue
-            yield from _either(gap, f"{template} everywhere; {cause}", trap, function)
+            sure = not (gap.clues.gradient and function in _BRANCHES)  # a derivative's sign says little
+            yield from _either(gap, f"{template} everywhere; {cause}", trap, function, sure)
         for axis in range(gap.left.ndim):
             yield from _along(gap, axis)
 

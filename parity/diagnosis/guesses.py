@@ -6,12 +6,13 @@ import math
 import re
 from collections.abc import Iterator
 
-from parity.diagnosis.sites import ADDED, SCALED, Constant
+from parity.diagnosis.sites import ADDED, BESIDE, SCALED, Constant
 
 __all__ = ["guesses", "named_value", "rounder", "trap_of"]
 
 _EPSILONS = (1e-5, 1e-6, 1e-8, 1e-12, 1e-3, 1e-7, 1e-10, 1e-4, 0.0)
 _SHARES = (0.1, 0.9, 0.99, 0.01, 0.999, 0.5, 0.95, 0.98, 0.2, 0.3, 0.05, 1.0, 0.0)
+_MARGINS = (-1.0, -0.5, -0.2, -0.1, -0.25, -0.3, 1.0, 0.5, 0.2, 0.1)
 _SPECIAL = (0.0, 1.0, -1.0, 2.0, 0.5, float("-inf"), -1e9, -1e4, 20.0, 100.0)
 _NAMES = {
     math.sqrt(2 / math.pi): "sqrt(2 / pi)",
@@ -30,13 +31,15 @@ def guesses(constant: Constant) -> Iterator[float]:
     value = constant.value
     if constant.whole:
         yield from (v for v in (value + 1, value - 1, 0.0, 1.0, 2.0, -value) if v != value)
-        return
-    if math.isinf(value):
+    elif math.isinf(value):
         yield from (-1e9, -1e4, -100.0, -10.0)
-        return
-    if constant.keys[0][1] == ADDED:
-        yield from _EPSILONS[:-1]
-        return
+    elif constant.keys[0][1] in (BESIDE, ADDED):
+        yield from _MARGINS if constant.keys[0][1] == BESIDE else _EPSILONS[:-1]
+    else:
+        yield from dict.fromkeys(guess for guess in _others(value) if guess != value)
+
+
+def _others(value: float) -> list[float]:
     near: list[float] = []
     if 0 < abs(value) <= 2e-3:
         near += _EPSILONS
@@ -44,11 +47,11 @@ def guesses(constant: Constant) -> Iterator[float]:
         near += [*_SHARES, 1 - value]
     if value == round(value) and abs(value) > 1:
         near += [value - 1, value + 1, math.sqrt(abs(value)), value**2]
+    if abs(value) >= 10:
+        near += [10 * value, value / 10, 100 * value, value / 100]
     near += [2 * value, value / 2, -value, math.sqrt(abs(value)), value**2]
     near += [guess for guess in _SPECIAL if value <= 0 or guess > -1e3]  # no mask was meant by a count
-    if value:
-        near += [1 / value]
-    yield from dict.fromkeys(v for v in near if v != value)
+    return [*near, 1 / value] if value else near
 
 
 def rounder(value: float) -> Iterator[float]:
@@ -96,7 +99,7 @@ _SPEAKS = {
 
 def _trap_of(constant: Constant, value: float) -> str:
     old, operand = constant.value, constant.keys[0][1]
-    if operand == SCALED:
+    if operand in (SCALED, BESIDE):
         return ""
     if operand == ADDED:
         return "layernorm-eps" if 0 < value <= 2e-3 else ""

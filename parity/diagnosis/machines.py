@@ -62,7 +62,7 @@ class Call:
         """The step as it is written but for its inputs or its parameters."""
         inputs = self.inputs if inputs is None else inputs
         if self.step.bodies:
-            return self.machine.loops(self, list(inputs))
+            return self.machine.loops(self, list(inputs), **changed)
         return self.machine.evaluate(self.step.eqn, inputs, changed)
 
 
@@ -123,7 +123,7 @@ def _bound(eqn: Any, inputs: Sequence[Any], changed: Mapping[str, Any]) -> list[
     return [widened(out) for out in (outputs if eqn.primitive.multiple_results else [outputs])]
 
 
-def _numpy_loops(call: Call, inputs: list[Any]) -> list[Any]:
+def _numpy_loops(call: Call, inputs: list[Any], **changed: Any) -> list[Any]:
     step, eqn = call.step, call.step.eqn
     if step.name == "cond":
         return run(step.bodies[int(inputs[0])], inputs[1:], call.machine, call.edits)
@@ -133,19 +133,19 @@ def _numpy_loops(call: Call, inputs: list[Any]) -> list[Any]:
         while run(step.bodies[0], [*inputs[:tests], *state], call.machine, call.edits)[0]:
             state = run(step.bodies[1], [*inputs[tests:first], *state], call.machine, call.edits)
         return state
-    return _numpy_scan(call, inputs)
+    return _numpy_scan(call, inputs, {**eqn.params, **changed})
 
 
-def _numpy_scan(call: Call, inputs: list[Any]) -> list[Any]:
+def _numpy_scan(call: Call, inputs: list[Any], params: Mapping[str, Any]) -> list[Any]:
     consts, first = scan_layout(call.step.eqn)
-    length, state, rows = call.step.eqn.params["length"], inputs[consts:first], []
-    order = range(length)[::-1] if call.step.eqn.params["reverse"] else range(length)
+    state, rows = inputs[consts:first], []
+    order = range(params["length"])[::-1] if params["reverse"] else range(params["length"])
     for at in order:
         now = [*inputs[:consts], *state, *(xs[at] for xs in inputs[first:])]
         outputs = run(call.step.bodies[0], now, call.machine, call.edits)
         state = outputs[: first - consts]
         rows.append(outputs[first - consts :])
-    rows = rows[::-1] if call.step.eqn.params["reverse"] else rows
+    rows = rows[::-1] if params["reverse"] else rows
     return [*state, *(np.stack(column) for column in zip(*rows, strict=True))]
 
 
@@ -164,7 +164,7 @@ def _jax_given(value: Any, aval: Any) -> Any:
     return jnp.asarray(value, aval.dtype) if whole else widened(value)
 
 
-def _jax_loops(call: Call, inputs: list[Any]) -> list[Any]:
+def _jax_loops(call: Call, inputs: list[Any], **changed: Any) -> list[Any]:
     step, eqn = call.step, call.step.eqn
 
     def body(which: int, arguments: Sequence[Any]) -> list[Any]:
@@ -188,8 +188,9 @@ def _jax_loops(call: Call, inputs: list[Any]) -> list[Any]:
         outputs = body(0, [*inputs[:consts], *state, *xs])
         return tuple(outputs[: first - consts]), outputs[first - consts :]
 
-    options = {"length": eqn.params["length"], "reverse": eqn.params["reverse"]}
-    state, ys = lax.scan(one, tuple(inputs[consts:first]), inputs[first:], **options)
+    options = {name: {**eqn.params, **changed}[name] for name in ("length", "reverse")}
+    rows = [xs[: options["length"]] for xs in inputs[first:]]
+    state, ys = lax.scan(one, tuple(inputs[consts:first]), rows, **options)
     return [*state, *ys]
 
 

@@ -18,7 +18,7 @@ from parity.diagnosis.flat import Flat, Step, every_step
 from parity.diagnosis.machines import Call, Edit
 from parity.diagnosis.proposals import Alternative, Program, Proposal
 
-__all__ = ["Value", "Wires", "Wiring"]
+__all__ = ["WORDS", "Value", "Wires", "Wiring"]
 
 _MOVES = ("broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "convert_element_type", "copy", "slice")
 _ARITHMETIC = ("add", "sub", "mul", "div", "max", "min", "dot_general", "pow")
@@ -115,10 +115,10 @@ def _called(step: Step) -> str:
     if step.name == "slice":
         span = list(zip(step.eqn.params["start_indices"], step.eqn.params["limit_indices"], strict=True))
         return f"the slice {span} at {step.source}"
-    return f"the {_WORDS.get(step.name, step.name)} at {step.source}" if step.source else f"a {step.name}"
+    return f"the {WORDS.get(step.name, step.name)} at {step.source}" if step.source else f"a {step.name}"
 
 
-_WORDS = {
+WORDS = {
     "add": "sum",
     "sub": "difference",
     "mul": "product",
@@ -149,7 +149,7 @@ class Wiring:
                 if shape == step.shape and len(step.outputs) == 1 and not step.bodies and step.name not in _MOVES:
                     same = step.eqn.invars[place].aval.dtype == step.eqn.outvars[0].aval.dtype
                     if same and step.literal(place) is None and step.name not in ("copy", "stop_gradient"):
-                        text = f"the {_WORDS.get(step.name, step.name)} is left out"
+                        text = f"the {WORDS.get(step.name, step.name)} is left out"
                         text += f": its operand {place} alone" if len(step.inputs) > 1 else ""
                         text += ", nothing is subtracted" if step.name == "sub" and place == 0 else ""
                         yield Alternative(step, text, lambda call, p=place: [call.inputs[p]])
@@ -174,7 +174,7 @@ class Wiring:
                 taken = {step.number: value.at(k) for k, step in enumerate(steps)}
                 same = any(taken[step.number] in step.inputs for step in steps)
                 if value.dtype == dtype and not same and value.shapes[0] == shape:
-                    text = f"{_at(first)} operand {place} of the {_WORDS.get(first.name, first.name)} is {value.name}"
+                    text = f"{_at(first)} operand {place} of the {WORDS.get(first.name, first.name)} is {value.name}"
                     yield Proposal(text, {number: _operand(place, slot) for number, slot in taken.items()})
 
     def functions(self) -> Iterator[Proposal]:
@@ -187,11 +187,11 @@ class Wiring:
                 if name == "the exact gelu" and first.name not in _LAYERS:  # nearly x itself, where x is large
                     continue
                 if first.name not in _MOVES:
-                    text = f"{_at(first)} the {_WORDS.get(first.name, 'value')} goes through {name}"
+                    text = f"{_at(first)} the {WORDS.get(first.name, 'value')} goes through {name}"
                     yield Proposal(text, {step.number: _through(function) for step in steps})
                 for place in range(len(first.inputs)) if first.name in _ARITHMETIC else ():
                     if first.literal(place) is None:
-                        text = f"{_at(first)} operand {place} of the {_WORDS.get(first.name, first.name)}"
+                        text = f"{_at(first)} operand {place} of the {WORDS.get(first.name, first.name)}"
                         edit = _through(function, place)
                         yield Proposal(f"{text} goes through {name}", {step.number: edit for step in steps})
 

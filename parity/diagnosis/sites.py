@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADDED",
+    "BESIDE",
     "SCALED",
     "Constant",
     "Placed",
@@ -31,12 +32,13 @@ __all__ = [
 _INSTRUMENT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")  # its own frames are not the port's
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint")
 _COUNTED = ("add", "sub", "mul", "max", "min", "ge", "gt", "le", "lt", "eq", "ne", "pow", "convert_element_type")
-SCALED, ADDED = -1, -2
-"""Operand numbers of constants that a program lacks: a factor of the result, a term in the last operand."""
+SCALED, ADDED, BESIDE = -1, -2, -3
+"""Operand numbers of constants that a program lacks: a factor of the result, a term in the last operand, the first."""
 
 _MISSING = {
     **dict.fromkeys(("dot_general", "conv_general_dilated", "reduce_sum"), SCALED),
     **dict.fromkeys(("sqrt", "rsqrt", "log", "div"), ADDED),
+    **dict.fromkeys(("max", "min"), BESIDE),
 }
 
 

@@ -125,6 +125,7 @@ def _by_inputs(gap: Gap, factors: np.ndarray) -> Told:
     """Entries of an input, or of a vector that the labels choose from."""
     inputs = gap.clues.inputs
     for path, array in inputs.items():
+        yield from _masked(path, array, factors)
         if array.shape == factors.shape and array.ndim and array.dtype.kind in "fiub":
             yield from _powers(array.astype(float), path)
             if array.dtype.kind == "f" and array.sum():
@@ -137,6 +138,22 @@ def _by_inputs(gap: Gap, factors: np.ndarray) -> Told:
             if fits and labels.ndim and weight.ndim == 1 and 0 <= labels.min() <= labels.max() < weight.size:
                 yield from _powers(weight[labels], f"{name}[{path}]")
                 yield from _powers(weight[labels] / weight[labels].sum() * labels.size, f"{name}[{path}] over its mean")
+
+
+def _masked(path: str, array: np.ndarray, factors: np.ndarray) -> Told:
+    """0 where a label is negative or a mask says no, and one factor elsewhere."""
+    if array.shape != factors.shape or not array.ndim or array.dtype.kind not in "ibf":
+        return
+    cases = {"negative": array < 0} if array.dtype.kind == "i" else {"False": array == 0, "True": array == 1}
+    if array.dtype.kind == "f" and not np.isin(array, (0, 1)).all():
+        return
+    for word, out in cases.items():
+        if 0 < out.sum() < out.size and (factors[out] == 0).all() and np.isfinite(factors[~out]).any():
+            rest = factors[~out][np.isfinite(factors[~out])][0]
+            text = (
+                f"0 where {path} is {word}, {rest:.6g} elsewhere; look for masked or ignored elements that still count"
+            )
+            yield text, np.where(out, 0.0, rest)
 
 
 def _powers(array: np.ndarray, name: str) -> Told:

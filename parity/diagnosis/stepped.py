@@ -21,7 +21,7 @@ _LARGEST = 2**16  # elements
 def stepped(gap: Gap) -> Iterator[Remedy]:
     """Moves along one axis, along two at once, and round the end once flattened; running sums."""
     if 1 < gap.left.size <= _LARGEST:
-        for family in (_moved, _rolled, _accumulated):
+        for family in (_moved, _rolled, _accumulated, _mapped):
             yield from family(gap)
 
 
@@ -100,6 +100,35 @@ def _rolled(gap: Gap) -> Iterator[Remedy]:
             if np.array_equal(np.roll(side, -step), np.roll(other, -step, axis)):
                 sentence = f"{names[0]} is rolled by {step:+d} across all axes, {names[1]} along axis {axis} alone"
                 yield Remedy(Finding(f"{sentence}; look for a roll without its axis"), gap.left)
+
+
+def _mapped(gap: Gap) -> Iterator[Remedy]:
+    """One side's step t is the other's at f(t): held for some steps, slowed down, stopped, or begun again."""
+    for axis, length in enumerate(gap.left.shape if gap.left.dtype.kind == "f" else ()):
+        for side, other, names in ((gap.left, gap.right, ("torch", "jax")), (gap.right, gap.left, ("jax", "torch"))):
+            for template, index in _maps(length):
+                found = np.take(other, index, axis)
+                if np.unique(found).size < _ENOUGH or not np.abs(side - found).max() <= gap.limit:
+                    continue
+                sentence = f"along axis {axis} {template.format(*names)}"
+                yield Remedy(Finding(sentence), gap.left)
+
+
+def _maps(length: int) -> Iterator[tuple[str, np.ndarray]]:
+    step = np.arange(length)
+    for size in range(2, length // 2 + 1):
+        yield (
+            f"{{0}} holds every {size}th value of {{1}} for {size} steps; look for a staircase, a floor",
+            step // size * size,
+        )
+        yield f"{{0}} takes {size} steps where {{1}} takes one; look for epochs counted as steps", step // size
+        yield (
+            f"{{0}} begins again with {{1}}'s first value after every {size} steps; look for a period, a restart",
+            step % size,
+        )
+    for last in range(_ENOUGH, length - 1):
+        text = f"{{0}} stays at {{1}}'s value of step {last} after step {last}; look for a clamp, or a total of steps"
+        yield text, np.minimum(step, last)
 
 
 def _accumulated(gap: Gap) -> Iterator[Remedy]:

@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator
 from itertools import permutations
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from parity.diagnosis.alternatives import BINARY, KINKS, UNARY
+from parity.diagnosis.alternatives import BINARY, UNARY
 from parity.diagnosis.flat import Step
 from parity.diagnosis.machines import Call
 from parity.diagnosis.proposals import Alternative, Program
 
-__all__ = ["gradient_swaps", "value_swaps"]
+__all__ = ["value_swaps"]
 
 
 def value_swaps(program: Program) -> Iterator[Alternative]:
@@ -33,20 +34,6 @@ def value_swaps(program: Program) -> Iterator[Alternative]:
     yield from _across_the_root(program)
 
 
-def gradient_swaps(program: Program, *, held: bool = True) -> Iterator[Alternative]:
-    """Other derivatives of the same values: a kink's other side, and if ``held`` a value held constant."""
-    for step in program.steps:
-        if step.name == "stop_gradient":
-            text = "the stop_gradient is left out"
-            yield Alternative(step, text, lambda call: [call.inputs[0]], "detach-vs-stop-gradient")
-            continue
-        for sentence, trap, function in KINKS.get(step.name, []):
-            yield Alternative(step, sentence, lambda call, f=function: [f(*call.inputs)], trap)
-        if held and not step.bodies and step.name not in ("broadcast_in_dim", "reshape", "convert_element_type"):
-            text = "the value computed there is held constant (stop_gradient)"
-            yield Alternative(step, text, _held, "detach-vs-stop-gradient")
-
-
 def _with_number(step: Step, sentence: str) -> str:
     """The number that stands there, where one is left out."""
     for place, word in ((1, "the second"), (0, "the first")):
@@ -54,10 +41,6 @@ def _with_number(step: Step, sentence: str) -> str:
         if number is not None and sentence.startswith(word) and sentence.endswith("left out"):
             return sentence.replace(" is left", f", {number:g}, is left")
     return sentence
-
-
-def _held(call: Call) -> list[Any]:
-    return [lax.stop_gradient(out) for out in call.run()]
 
 
 def _on_first(function: Callable) -> Callable[[Call], list[Any]]:
@@ -92,6 +75,8 @@ def _reduction(step: Step) -> Iterator[Alternative]:
     text = f"the sum is a mean (over {count})"
     yield Alternative(step, text, lambda call: [call.run()[0] / count], "sum-vs-mean-reduction")
     yield Alternative(step, f"the sum is one of squares (over {count})", lambda call: call.run([call.inputs[0] ** 2]))
+    text = f"the sum is the norm, the root of the sum of squares (over {count})"
+    yield Alternative(step, text, lambda call: [call.xp.sqrt(call.run([call.inputs[0] ** 2])[0])])
 
 
 def _extreme(step: Step) -> Iterator[Alternative]:
@@ -100,6 +85,8 @@ def _extreme(step: Step) -> Iterator[Alternative]:
     word = {"reduce_max": "maximum", "reduce_min": "minimum"}[step.name]
     yield Alternative(step, f"the {word} is a mean (over {count})", lambda call: [call.inputs[0].sum(axes) / count])
     yield Alternative(step, f"the {word} is a sum", lambda call: [call.inputs[0].sum(axes)])
+    text = f"the {word} is the norm, the root of the sum of squares"
+    yield Alternative(step, text, lambda call: [call.xp.sqrt((call.inputs[0] ** 2).sum(axes))])
     other = {"reduce_max": "min", "reduce_min": "max"}[step.name]
     yield Alternative(
         step, f"the {word} is a {other}imum", lambda call: [getattr(call.xp, other)(call.inputs[0], axes)]
@@ -136,6 +123,33 @@ def _select(step: Step) -> Iterator[Alternative]:
         for place, word in ((1, "false"), (2, "true")):
             text = f"the choice is left out: the branch for {word} everywhere"
             yield Alternative(step, text, lambda call, p=place: [call.xp.broadcast_to(call.inputs[p], step.shape)])
+
+
+def _written(step: Step) -> Iterator[Alternative]:
+    """What is put into places that occur more than once."""
+    kinds = {
+        "scatter": "overwrites",
+        "scatter-add": "adds",
+        "scatter_mul": "multiplies",
+        "scatter_max": "takes the larger",
+    }
+    for name, word in kinds.items():
+        if name != step.name:
+            text = f"what is written to an index (at[...]) {word}, and no longer {kinds[step.name]}"
+            yield Alternative(step, text, _scattered(name))
+
+
+def _scattered(name: str) -> Callable[[Call], list[Any]]:
+    function = {"scatter": lax.scatter, "scatter-add": lax.scatter_add, "scatter_mul": lax.scatter_mul}
+    taken = ("indices_are_sorted", "unique_indices", "mode")
+
+    def edit(call: Call) -> list[Any]:
+        params = {key: call.step.eqn.params[key] for key in taken}
+        inputs = [*map(jnp.asarray, call.inputs), call.step.eqn.params["dimension_numbers"]]
+        out = function.get(name, lax.scatter_max)(*inputs, **params)
+        return [np.asarray(out) if call.xp is np else out]
+
+    return edit
 
 
 def _running(step: Step) -> Iterator[Alternative]:
@@ -227,6 +241,7 @@ _SPECIAL: dict[str, Callable[[Step], Iterator[Alternative]]] = {
     "dot_general": _product,
     "integer_pow": _power,
     "select_n": _select,
+    **dict.fromkeys(("scatter", "scatter-add", "scatter_mul", "scatter_max"), _written),
     "cumsum": _running,
     "rev": _moved,
     "split": _parts,

@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from parity.diagnosis.guesses import guesses, named_value, rounder, trap_of
+from parity.diagnosis.guesses import guesses, named_value, trap_of
 from parity.diagnosis.machines import Call, Edit, Edits
 from parity.diagnosis.proposals import Proposal
 from parity.diagnosis.screen import Screen, Values
-from parity.diagnosis.sites import ADDED, SCALED, Constant
+from parity.diagnosis.sites import ADDED, BESIDE, SCALED, Constant
+from parity.diagnosis.solver import Solver
 
 __all__ = ["Tuned"]
 
-_STEPS = 8
 _SECONDS = 1.0  # for guesses, and as many for what is solved
-_EVIDENCE = 3
 _POWERS = 12
 
 
@@ -30,10 +29,11 @@ class Tuned:
         alike = all(screen.start[path].shape == self._target.wanted[path].shape for path in self._target.wanted)
         self._found = [constant for constant in found if alike and self._slope_of(constant)]
         self._near: dict[int, float] = {}
-        self._size = sum(self._target.wanted[path].size for path in self._target.failing)
+        self._solver = Solver(screen)
 
     def guessed(self) -> Iterator[Proposal]:
-        """Constants at usual values."""
+        """Constants at usual values; of several, those that differ by a power of ten, or change sign, first."""
+        found: list[tuple[bool, int, Proposal]] = []
         for number, constant in enumerate(self._found):
             best = (1.0, constant.value)
             for value in guesses(constant) if self._screen.spent < self._until else ():
@@ -41,34 +41,53 @@ class Tuned:
                 if results is None:
                     continue
                 if self._target.passed_by(results):
-                    yield _proposal(constant, value)
+                    found.append((not _like(constant.value, value), number, _proposal(constant, value)))
                     break
                 if np.isfinite(value):
                     best = min(best, (self._target.left(results), value))
             self._near[number] = best[1]
+            if len(found) > 1 and not all(far for far, *_ in found):
+                break
+        yield from (proposal for *_, proposal in sorted(found, key=lambda one: one[:2]))
 
     def coupled(self) -> Iterator[Proposal]:
         """A share a and what is left, 1 - a, and their powers: the decay of a moving average."""
         shares = {c.value for c in self._found if not c.whole and 0.5 <= c.value < 1}
         for old in sorted(shares, reverse=True):
             for new in dict.fromkeys((0.999, 0.99, 0.9, 0.95, 0.98, 0.5, 0.1, 0.01, 1 - old)):
-                changed = [(c, _coupled(c.value, old, new)) for c in self._found if c.source]
-                edits = _many([(c, value) for c, value in changed if value is not None])
+                edits = self._together(old, new)
                 if old != new and len(edits) > 1:
                     results = self._screen.trial(edits)
                     if results is not None and self._target.passed_by(results):
                         text = f"{named_value(old)} everywhere is {named_value(new)}, and {named_value(1 - old)}"
                         yield Proposal(f"{text} is {named_value(1 - new)} with it", edits)
 
+    def shared(self) -> Iterator[Proposal]:
+        """The same of whatever value closes the gap."""
+        for old in sorted({c.value for c in self._found if not c.whole and 0 < c.value < 1}):
+            value = self._solver.solved(lambda new, o=old: self._moved(o, new), old)
+            if value is not None and 0 < value < 1 and len(self._together(old, value)) > 1:
+                text = f"{named_value(old)} everywhere is {named_value(value)}, and {named_value(1 - old)}"
+                yield Proposal(f"{text} is {named_value(1 - value)} with it", self._together(old, value))
+
+    def _moved(self, old: float, new: float) -> Values | None:
+        return self._screen.start if new == old else self._screen.trial(self._together(old, new))
+
+    def _together(self, old: float, new: float) -> Edits:
+        changed = [(c, _coupled(c.value, old, new)) for c in self._found if c.source]
+        return _many([(c, value) for c, value in changed if value is not None])
+
     def solved(self) -> Iterator[Proposal]:
-        """Constants at whatever value closes the gap."""
+        """Constants at whatever value closes the gap, the roundest first: 0.25 before 1.99992."""
+        found: list[tuple[int, int, Proposal]] = []
         self._until = self._screen.spent + _SECONDS
         for number, constant in enumerate(self._found):
             start = self._near.get(number, constant.value)
             if self._screen.spent < self._until and not constant.whole and np.isfinite(start):
-                value = self._solved(constant, start)
+                value = self._solver.solved(lambda x, c=constant: self._at(c, x), start)
                 if value is not None:
-                    yield _proposal(constant, value)
+                    found.append((len(named_value(value)), number, _proposal(constant, value)))
+        yield from (proposal for *_, proposal in sorted(found, key=lambda one: one[:2]))
 
     def _slope_of(self, constant: Constant) -> bool:
         """Whether anything changes with it."""
@@ -80,47 +99,11 @@ class Tuned:
             return self._screen.start
         return self._screen.trial(_edits(constant, value))
 
-    @np.errstate(all="ignore")
-    def _solved(self, constant: Constant, value: float) -> float | None:
-        """Gauss-Newton in one unknown: the gap as a function of the constant."""
-        best = (np.inf, value)
-        for _ in range(_STEPS):
-            step = 1e-6 * abs(value) or 1e-6
-            here, there = self._at(constant, value), self._at(constant, value + step)
-            if here is None or there is None:
-                break
-            best = min(best, (self._target.left(here), value))
-            slope, gap = (self._flat(there) - self._flat(here)) / step, self._gap(here)
-            denominator = float(slope @ slope)
-            if self._target.passed_by(here) or not np.isfinite(denominator + gap.sum()) or denominator == 0:
-                break
-            value += float(slope @ gap) / denominator
-        return self._rounded(constant, best[1])
 
-    def _rounded(self, constant: Constant, value: float) -> float | None:
-        """The roundest number that does as well; one that is not round needs more numbers to speak for it."""
-        exact = self._at(constant, value)
-        if exact is None or not self._target.met_by(exact):
-            return None
-        for near in rounder(value):
-            results = self._at(constant, near)
-            if results is not None and (self._target.passed_by(results) or self._as_good(results, exact)):
-                return near
-        return value if self._size >= _EVIDENCE else None
-
-    def _as_good(self, results: Values, exact: Values) -> bool:
-        return self._size >= _EVIDENCE and self._target.left(results) <= 2 * self._target.left(exact)
-
-    def _gap(self, results: Values) -> np.ndarray:
-        return self._flat(self._target.wanted) - self._flat(results)
-
-    def _flat(self, results: Any) -> np.ndarray:
-        """The leaves that differ in one row, each at its own scale."""
-        rows = []
-        for path in self._target.failing:
-            scale = np.abs(self._target.wanted[path]).max(initial=0.0) or 1.0
-            rows.append(np.real(results[path]).reshape(-1).astype(float) / scale)
-        return np.concatenate(rows)
+def _like(old: float, new: float) -> bool:
+    """Whether one is likely to be written for the other."""
+    ratio = abs(new / old) if old and np.isfinite(old * new) else 0.0
+    return ratio > 0 and bool(np.isclose(np.log10(ratio), np.round(np.log10(ratio)), atol=1e-9))
 
 
 def _proposal(constant: Constant, value: float) -> Proposal:
@@ -129,7 +112,7 @@ def _proposal(constant: Constant, value: float) -> Proposal:
 
 def _coupled(value: float, old: float, new: float) -> float | None:
     """What becomes of a number that has to do with a decay that changes."""
-    for power in range(1, _POWERS):
+    for power in range(1, _POWERS) if value != 1 else ():
         for own, other in ((old**power, new**power), (1 - old**power, 1 - new**power)):
             if np.isclose(value, own, rtol=1e-9, atol=0) or np.isclose(value, 1 / own, rtol=1e-9, atol=0):
                 return other if np.isclose(value, own, rtol=1e-9, atol=0) else 1 / other
@@ -154,6 +137,8 @@ def _edit(values: dict[int, float]) -> Edit:
         for operand, value in values.items():
             if operand >= 0:
                 inputs[operand] = call.xp.asarray(value, inputs[operand].dtype)
+        if BESIDE in values:
+            inputs[0] = inputs[0] + values[BESIDE]
         if ADDED in values:
             inputs[-1] = inputs[-1] + values[ADDED]
         outputs = call.run(inputs)
@@ -169,11 +154,13 @@ def _changed(constant: Constant, value: float) -> str:
     if operand == SCALED:
         root = f" (1/sqrt({round(1 / value**2)}))" if 0 < value < 1 and _whole(1 / value**2) else ""
         return f"the {_NOUNS[constant.used]} {where} is multiplied by {new}{root}"
+    if operand == BESIDE:
+        return f"{new} is added to what the {constant.used} {where} takes: a margin, an offset"
     if operand == ADDED:
         return f"{new} is added {_NOUNS[constant.used]} {where}"
     if old == new:
         old, new = repr(constant.value), repr(value)
-    return f"{old} {where} is {new}"
+    return f"{old} {where} is {new}" + (", its negative: a sign" if value == -constant.value else "")
 
 
 _NOUNS = {

@@ -101,6 +101,7 @@ def _paddings(old: tuple, sizes: list[int]) -> Iterator[tuple]:
 def _pooling(step: Step) -> Iterator[Alternative]:
     params = step.eqn.params
     sizes, old = list(params["window_dimensions"]), tuple(params["padding"])
+    yield from _along(step)
     for padding in _paddings(old, [size if size > 1 else 1 for size in sizes]):
         kept = tuple(new if size > 1 else was for new, was, size in zip(padding, old, sizes, strict=True))
         if kept != old:
@@ -116,6 +117,21 @@ def _pooling(step: Step) -> Iterator[Alternative]:
         text = "the zeros of the padding are {}counted in the average"
         yield Alternative(step, text.format("not "), lambda call: [call.run()[0] * whole / _inside(call)])
         yield Alternative(step, text.format(""), lambda call: [call.run()[0] * _inside(call) / whole])
+
+
+def _along(step: Step) -> Iterator[Alternative]:
+    """A window over one axis, over another."""
+    params = step.eqn.params
+    wide = [axis for axis, size in enumerate(params["window_dimensions"]) if size > 1]
+    for other in range(len(step.shape)) if len(wide) == 1 else ():
+        if other != wide[0]:
+            order = list(range(len(step.shape)))
+            order[wide[0]], order[other] = other, wide[0]
+            new = {
+                name: tuple(params[name][axis] for axis in order)
+                for name in ("window_dimensions", "window_strides", "padding", "base_dilation", "window_dilation")
+            }
+            yield Alternative(step, f"the window runs along axis {other} instead of axis {wide[0]}", _with(**new))
 
 
 def _inside(call: Call) -> Any:

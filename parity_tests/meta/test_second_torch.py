@@ -41,6 +41,14 @@ def test_a_wrong_second_function_is_told_from_the_first():
     assert re.search(r"first torch [-\d.e]+ \| second torch", text)
 
 
+def test_the_side_that_is_rougher_is_called_by_its_name():
+    def rough(x):
+        return torch.softmax(x, -1).bfloat16().to(x) if x.dtype == torch.float32 else torch.softmax(x, -1)
+
+    report = parity.compare(fused, rough, (MATRIX,), dtypes=("float64", "float32"), right="torch")
+    assert "at float32 second torch loses more than its own rounding" in str(report)
+
+
 class Block(nn.Module):
     """Two layers with a norm between; ``slip`` makes a mistake."""
 

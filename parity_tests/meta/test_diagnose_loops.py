@@ -1,0 +1,132 @@
+"""Remedies of loops and orders: passes, states that stay, laws of the step, two steps exchanged."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import torch
+from jax import lax
+
+import parity
+
+draw = np.random.default_rng(67)
+START, ROWS = draw.normal(size=4), draw.normal(size=(6, 4))
+SKIPPED = np.array([0, 0, 1, 0, 1, 0], bool)
+
+
+def diagnosis(torch_side, jax_side, inputs, **options):
+    """What the report says of its cause, "" for nothing."""
+    return parity.compare(torch_side, jax_side, inputs, dtypes=("float64",), jit=False, **options).diagnosis or ""
+
+
+def test_a_pass_too_many_is_named():
+    def torch_side(x):
+        for _ in range(5):
+            x = x - 0.1 * torch.sin(3 * x)
+        return x
+
+    def wrong(x):
+        return lax.scan(lambda x, _: (x - 0.1 * jnp.sin(3 * x), None), x, length=6)[0]
+
+    assert "the loop runs 5 times instead of 6: one step, off by one" in diagnosis(torch_side, wrong, (START,))
+
+
+def test_a_state_that_should_have_stayed_is_named():
+    def torch_side(x, rows, skipped):
+        for row, skip in zip(rows, skipped, strict=True):
+            x = x if skip else torch.tanh(x + row)
+        return x
+
+    def wrong(x, rows, skipped):
+        def step(x, now):
+            row, skip = now
+            return jnp.tanh(x + row), jnp.where(skip, 0.0, row).sum()
+
+        x, sums = lax.scan(step, x, (rows, skipped))
+        return x + 0 * sums[-1]
+
+    found = diagnosis(torch_side, wrong, (START, ROWS, SKIPPED))
+    assert (
+        "state 0 of the loop stays as it was where what the loop reads there is True: a step is skipped there" in found
+    )
+
+
+def test_a_norm_behind_an_activation_instead_of_before_it_is_named():
+    def torch_side(x):
+        return torch.relu((x - x.mean(-1, keepdim=True)) / x.norm(dim=-1, keepdim=True))
+
+    def wrong(x):
+        x = jax.nn.relu(x)
+        return (x - x.mean(-1, keepdims=True)) / jnp.linalg.norm(x, axis=-1, keepdims=True)
+
+    assert "not before it: in the other order" in diagnosis(torch_side, wrong, (ROWS,))
+
+
+def test_a_gate_before_the_product_instead_of_behind_it_is_named():
+    inputs = {"x": ROWS, "gate": draw.normal(size=(6, 4)), "w": draw.normal(size=(4, 4))}
+    found = diagnosis(
+        lambda x, gate, w: torch.tanh(x + torch.sigmoid(gate) * (x @ w)),
+        lambda x, gate, w: jnp.tanh(x + (jax.nn.sigmoid(gate) * x) @ w),
+        inputs,
+    )
+    assert "is done after the matrix product at" in found
+
+
+def adam(p, g, xp, *, early):
+    """TensorFlow's form of Adam adds its epsilon before the bias correction."""
+    m = v = xp.zeros_like(p)
+    for step in range(1, 5):
+        m, v = 0.9 * m + 0.1 * g[step], 0.999 * v + 0.001 * g[step] ** 2
+        one, two = 1 - 0.9**step, 1 - 0.999**step
+        root = xp.sqrt(v) / two**0.5 + 1e-3
+        p = p - 0.1 * (two**0.5 / one * m / (xp.sqrt(v) + 1e-3) if early else m / one / root)
+    return p
+
+
+def test_an_epsilon_before_the_bias_correction_is_named():
+    found = diagnosis(
+        lambda p, g: adam(p, g, torch, early=False), lambda p, g: adam(p, g, jnp, early=True), (START, ROWS)
+    )
+    assert "the eps is added after the bias correction" in found
+
+
+def stepped(transform):
+    def run(p, g):
+        state = transform.init(p)
+        for gradient in g:
+            updates, state = transform.update(gradient, state, p)
+            p = p + updates
+        return p
+
+    return run
+
+
+def torch_stepped(make):
+    def run(p, g):
+        leaf = p.detach().clone().requires_grad_()
+        optimizer = make([leaf])
+        for gradient in g:
+            leaf.grad = gradient.clone()
+            optimizer.step()
+        return leaf.detach()
+
+    return run
+
+
+def test_options_of_optimizers_that_a_port_lost_are_named():
+    cases = {
+        "what enters the average is multiplied by 0.3 from the second step on: dampening": (
+            lambda leaves: torch.optim.SGD(leaves, lr=0.1, momentum=0.9, dampening=0.7),
+            optax.sgd(0.1, momentum=0.9),
+        ),
+        "is divided by 1 + 0.25 k at step k, from 0: a rate that declines": (
+            lambda leaves: torch.optim.Adagrad(leaves, lr=0.1, lr_decay=0.25),
+            optax.adagrad(0.1, initial_accumulator_value=0.0, eps=1e-10),
+        ),
+        "the average of squares is centred": (
+            lambda leaves: torch.optim.RMSprop(leaves, lr=0.1, alpha=0.9, centered=True),
+            optax.rmsprop(0.1, decay=0.9, eps_in_sqrt=False),
+        ),
+    }
+    for words, (make, transform) in cases.items():
+        assert words in diagnosis(torch_stepped(make), stepped(transform), (START, ROWS), gradients=False)
