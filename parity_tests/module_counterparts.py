@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from torch import nn
 
 from jax_impl import activations, linear, losses
 from module_samples import Counterpart
@@ -82,6 +83,8 @@ LOSSES: dict[str, Counterpart] = {
     "CosineEmbeddingLoss": _set(losses.cosine_embedding_loss),
     "CTCLoss": _ctc,
 }
+if not hasattr(nn, "LinearCrossEntropyLoss"):  # before torch 2.13
+    del LOSSES["LinearCrossEntropyLoss"]
 
 ACTIVATIONS: dict[str, Counterpart] = {
     "ReLU": _set(activations.relu),

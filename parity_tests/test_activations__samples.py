@@ -7,7 +7,7 @@ import pytest
 
 from module_counterparts import ACTIVATIONS
 from module_samples import samples
-from proven_samples import check_coverage, check_entry
+from proven_samples import check_coverage, check_entry, of_this_torch
 
 ELSEWHERE: dict[str, str] = {"MultiheadAttention": "a layer: test_attention__samples.py"}
 UNMATCHED: dict[str, str] = {}
@@ -31,6 +31,7 @@ def test_every_sample_holds_at_float32(parity, entry):
     assert check_entry(parity, entry, ACTIVATIONS[entry], UNMATCHED, dtypes=("float32",)) > 0
 
 
+@of_this_torch
 def test_the_samples_are_counted():
     names = [sample.name for entry in ACTIVATIONS for sample in samples(entry)]
     print(f"{len(names) - len(UNMATCHED)} of {len(names)} samples of {len(ACTIVATIONS)} entries are proven.")

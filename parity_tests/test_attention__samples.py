@@ -8,6 +8,7 @@ import pytest
 from counterparts_attention import ATTENTION
 from module_samples import entries
 from nested_samples import check_nested_entry, nested_samples
+from proven_samples import of_this_torch
 
 UNMATCHED: dict[str, str] = {}
 """Samples without a counterpart, each with its reason: at most one in twenty."""
@@ -32,6 +33,7 @@ def test_every_sample_holds_at_float32(parity, entry):
     assert check_nested_entry(parity, entry, ATTENTION[entry], UNMATCHED, dtypes=("float32",)) > 0
 
 
+@of_this_torch
 def test_the_samples_are_counted():
     names = [sample.name for entry in ATTENTION for sample in nested_samples(entry)]
     print(f"{len(names) - len(UNMATCHED)} of {len(names)} samples of {len(ATTENTION)} entries are proven.")

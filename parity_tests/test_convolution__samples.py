@@ -9,7 +9,7 @@ import pytest
 from counterparts_convolution import CONVOLUTIONS, PADDINGS, POOLS
 from layer_samples import check_layer, layer_samples, without_buffers
 from module_samples import entries
-from proven_samples import check_coverage
+from proven_samples import check_coverage, of_this_torch
 
 COUNTERPARTS = {**CONVOLUTIONS, **PADDINGS, **POOLS}
 # Three axes cost three times as much as two and differ in nothing but their number.
@@ -33,6 +33,7 @@ def test_every_sample_holds_at_float32(parity, entry):
     assert check_layer(parity, entry, without_buffers(COUNTERPARTS[entry]), dtypes=("float32",)) > 0
 
 
+@of_this_torch
 def test_the_samples_are_counted():
     names = [sample.name for entry in COUNTERPARTS for sample in layer_samples(entry)]
     assert len(names) == len(set(names)) == 153

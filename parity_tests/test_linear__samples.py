@@ -7,7 +7,7 @@ import pytest
 
 from module_counterparts import LINEAR
 from module_samples import samples
-from proven_samples import check_coverage, check_entry
+from proven_samples import check_coverage, check_entry, of_this_torch
 
 ELSEWHERE: dict[str, str] = {}
 UNMATCHED: dict[str, str] = {}
@@ -31,6 +31,7 @@ def test_every_sample_holds_at_float32(parity, entry):
     assert check_entry(parity, entry, LINEAR[entry], UNMATCHED, dtypes=("float32",)) > 0
 
 
+@of_this_torch
 def test_the_samples_are_counted():
     names = [sample.name for entry in LINEAR for sample in samples(entry)]
     print(f"{len(names) - len(UNMATCHED)} of {len(names)} samples of {len(LINEAR)} entries are proven.")

@@ -9,7 +9,7 @@ import pytest
 from counterparts_normalization import BATCH, INSTANCE, NORMS
 from layer_samples import check_layer, layer_samples
 from module_samples import entries
-from proven_samples import check_coverage
+from proven_samples import check_coverage, of_this_torch
 
 COUNTERPARTS = {**BATCH, **INSTANCE, **NORMS}
 # Three axes cost as much as two and differ in nothing but their number.
@@ -36,6 +36,7 @@ def test_every_sample_holds_at_float32(parity, entry):
     assert check_layer(parity, entry, COUNTERPARTS[entry], dtypes=("float32",)) > 0
 
 
+@of_this_torch
 def test_the_samples_are_counted():
     names = [sample.name for entry in COUNTERPARTS for sample in layer_samples(entry)]
     assert len(names) == len(set(names)) == 106

@@ -7,7 +7,7 @@ import pytest
 
 from counterparts_recurrent import RECURRENT
 from nested_samples import check_nested_entry, nested_samples
-from proven_samples import check_coverage
+from proven_samples import check_coverage, of_this_torch
 
 ELSEWHERE: dict[str, str] = {}
 UNMATCHED: dict[str, str] = {}
@@ -33,6 +33,7 @@ def test_every_sample_holds_at_float32(parity, entry):
     assert check_nested_entry(parity, entry, RECURRENT[entry], UNMATCHED, dtypes=("float32",)) > 0
 
 
+@of_this_torch
 def test_the_samples_are_counted():
     names = [sample.name for entry in RECURRENT for sample in nested_samples(entry)]
     print(f"{len(names) - len(UNMATCHED)} of {len(names)} samples of {len(RECURRENT)} entries are proven.")

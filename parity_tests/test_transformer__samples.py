@@ -7,7 +7,7 @@ import pytest
 
 from counterparts_transformer import TRANSFORMERS
 from nested_samples import check_nested_entry, nested_samples
-from proven_samples import check_coverage
+from proven_samples import check_coverage, of_this_torch
 
 pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")  # several samples ask for it
 UNMATCHED: dict[str, str] = {}
@@ -31,6 +31,7 @@ def test_every_sample_holds(parity, entry, dtype):
     assert check_nested_entry(parity, entry, TRANSFORMERS[entry], UNMATCHED, dtypes=(dtype,)) > 60
 
 
+@of_this_torch
 def test_the_samples_are_counted():
     names = [sample.name for entry in TRANSFORMERS for sample in nested_samples(entry)]
     assert len(names) == len(set(names)) == 279

@@ -117,7 +117,11 @@ def linear_cross_entropy(
         ValueError: as `cross_entropy`.
 
     Differs from its twin: the gradient of a chunk is computed with its loss, so that there is only a first derivative.
+    Before torch 2.13 there are no chunks.
     """
+    if not hasattr(functional, "linear_cross_entropy"):  # before torch 2.13: all scores are held
+        scores = functional.linear(input, linear_weight.flatten(0, -2)).unflatten(-1, linear_weight.shape[:-1])
+        return cross_entropy(scores if linear_bias is None else scores + linear_bias, target, **options)
     chunks = None
     if batch_chunk_size is not None:
         from torch.nn import LinearCrossEntropyOptions  # of torch 2.13
