@@ -1,10 +1,14 @@
 """Norms that remember: batch norm and instance norm, with their running statistics."""
 
+from typing import TypeVar
+
 from torch import nn
 
 from torch_impl._normalization_checks import check_space
 
 __all__ = ["batch_norm_layer", "instance_norm_layer"]
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 _BATCH = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _INSTANCE = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
@@ -41,7 +45,8 @@ def batch_norm_layer(
     Differs from its twin: channels are axis 1, and ``train()`` and ``eval()`` set the mode.
     """
     check_space("batch_norm_layer", space)
-    return _BATCH[space - 1](num_features, eps, momentum, affine, track_running_stats, bias=bias)
+    layer = _BATCH[space - 1](num_features, eps, momentum, affine, track_running_stats)
+    return layer if bias else _without_bias(layer)
 
 
 def instance_norm_layer(
@@ -75,4 +80,11 @@ def instance_norm_layer(
     """
     check_space("instance_norm_layer", space)
     share = 0.0 if momentum is None else momentum
-    return _INSTANCE[space - 1](num_features, eps, share, affine, track_running_stats, bias=bias)
+    layer = _INSTANCE[space - 1](num_features, eps, share, affine, track_running_stats)
+    return layer if bias else _without_bias(layer)
+
+
+def _without_bias(layer: Layer) -> Layer:
+    """The layer with its weight alone; the keyword ``bias=False`` of PyTorch's own norms is of 2.13."""
+    layer.register_parameter("bias", None)
+    return layer

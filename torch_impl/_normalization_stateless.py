@@ -3,6 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from torch_impl._normalization_running import _without_bias
+
 __all__ = ["layer_norm_layer", "group_norm_layer", "rms_norm_layer", "local_response_norm"]
 
 
@@ -46,7 +48,8 @@ def group_norm_layer(
     if num_groups < 1 or num_channels % num_groups:
         rule = f"a multiple of num_groups {num_groups}"
         raise ValueError(f"group_norm_layer: num_channels must be {rule}, got {num_channels}.")
-    return nn.GroupNorm(num_groups, num_channels, eps, affine, bias=bias)
+    layer = nn.GroupNorm(num_groups, num_channels, eps, affine)
+    return layer if bias else _without_bias(layer)
 
 
 def rms_norm_layer(
