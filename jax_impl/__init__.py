@@ -29,6 +29,7 @@ __all__ = [
     "recurrent",
     "attention",
     "transformer",
+    "resampling",
 ]
 
 

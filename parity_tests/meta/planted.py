@@ -24,6 +24,7 @@ import planted_optimizers
 import planted_recurrent
 import planted_recurrent_classes
 import planted_regression
+import planted_resampling
 import planted_schedule_classes
 import planted_schedules
 import planted_sequential
@@ -64,6 +65,7 @@ MISTAKES: tuple[Mistake, ...] = (
     *planted_masks.MISTAKES,
     *planted_transformer.MISTAKES,
     *planted_language.MISTAKES,
+    *planted_resampling.MISTAKES,
     *planted_batches.MISTAKES,
     *planted_training.MISTAKES,
     *planted_mixed_precision.MISTAKES,
