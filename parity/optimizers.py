@@ -10,13 +10,14 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from parity.errors import InputError
 from parity.optimizer_kinds import KINDS, Kind, state_from_torch, state_to_torch
 from parity.optimizer_memory import as_array
+from parity.optimizers_linen import Port, over_linen
 from parity.topics import implementation
 
 __all__ = ["optimizer_from_torch", "optimizer_to_torch"]
@@ -25,14 +26,16 @@ Named = dict[str, Any]
 
 
 def optimizer_from_torch(
-    torch_optimizer: Any, module: Any = None, *, learning_rate: Any = None
-) -> tuple[Any, dict[str, np.ndarray], Any]:
+    torch_optimizer: Any, module: Any = None, *, learning_rate: Any = None, **port: Unpack[Port]
+) -> tuple[Any, dict[str, Any], Any]:
     """A torch optimizer as an optax transformation that goes on where it stands.
 
     Args:
         torch_optimizer: of a class of ``torch.optim``, before its first step or in mid-run.
         module: whose parameters it optimizes, for their names; without it they are named by position, "0", "1", ...
         learning_rate: a number or a schedule of the steps taken, in place of every group's own.
+        **port: see `parity.optimizers_linen.Port`; with ``linen_module`` and ``inputs`` the parameters are the linen
+            module's tree, and the transformation is one of that tree; its state stays under torch's names.
 
     Returns:
         The transformation, the parameters by name and the transformation's state, both of NumPy arrays, so that float64
@@ -70,6 +73,8 @@ def optimizer_from_torch(
             filled = state_from_torch(kind, inner, group, torch_optimizer.state)
             state = _with_inner(state, number, len(groups), filled)
         state = jax.tree.map(np.asarray, state)
+    if port:
+        rule, params = over_linen(rule, params, module, port)
     return rule, params, state
 
 
