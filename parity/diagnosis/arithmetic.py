@@ -163,6 +163,7 @@ NUMPY: dict[str, Callable] = {
     "slice": _slice,
     "dynamic_slice": _dynamic_slice,
     "split": _split,
+    "tile": lambda x, reps: np.tile(x, reps),
     "dot_general": _dot_general,
     "conv_general_dilated": convolved,
     "reduce_window_sum": pooled("sum"),

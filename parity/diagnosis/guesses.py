@@ -36,7 +36,8 @@ def guesses(constant: Constant) -> Iterator[float]:
     elif constant.keys[0][1] in (BESIDE, ADDED):
         yield from _MARGINS if constant.keys[0][1] == BESIDE else _EPSILONS[:-1]
     else:
-        yield from dict.fromkeys(guess for guess in _others(value) if guess != value)
+        idle = (value, 0.0) if constant.keys[0][1] == SCALED else (value,)  # times 0 is no scale
+        yield from dict.fromkeys(guess for guess in _others(value) if guess not in idle)
 
 
 def _others(value: float) -> list[float]:

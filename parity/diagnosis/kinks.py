@@ -10,8 +10,9 @@ from jax import lax
 
 from parity.diagnosis.alternatives import KINKS
 from parity.diagnosis.flat import Step
-from parity.diagnosis.machines import Call
+from parity.diagnosis.machines import Call, Edit
 from parity.diagnosis.proposals import Alternative, Program
+from parity.diagnosis.rewired import WORDS
 
 __all__ = ["gradient_swaps"]
 
@@ -29,6 +30,24 @@ def gradient_swaps(program: Program, *, held: bool = True) -> Iterator[Alternati
         if held and not step.bodies and step.name not in ("broadcast_in_dim", "reshape", "convert_element_type"):
             text = "the value computed there is held constant (stop_gradient)"
             yield Alternative(step, text, _held, "detach-vs-stop-gradient")
+    yield from _inputs_held(program) if held else ()
+
+
+def _inputs_held(program: Program) -> Iterator[Alternative]:
+    """An input that enters two operands, or two steps, and is detached in one of them."""
+    for slot in program.flat.inputs:
+        takers = program.takers.get(slot, [])
+        if sum(taker.inputs.count(slot) for taker in takers) > 1:
+            for taker in takers:
+                for place, at in enumerate(taker.inputs):
+                    if at == slot and not taker.bodies:
+                        word = WORDS.get(taker.name, taker.name)
+                        text = f"operand {place} of the {word} is held constant (stop_gradient)"
+                        yield Alternative(taker, text, _operand_held(place), "detach-vs-stop-gradient")
+
+
+def _operand_held(place: int) -> Edit:
+    return lambda call: call.run([lax.stop_gradient(x) if at == place else x for at, x in enumerate(call.inputs)])
 
 
 def _bounded(step: Step) -> Iterator[Alternative]:

@@ -28,6 +28,9 @@ def layouts(program: Program) -> Iterator[Alternative]:
                 if order != old:
                     text = f"the transpose takes the axes in the order {order} instead of {old}"
                     yield Alternative(step, text, lambda call, o=order: call.run(permutation=o), _TRAP)
+        elif step.name == "tile":
+            text = "the tile is a repeat: every element on end, not the whole array again"
+            yield Alternative(step, text, _repeated)
         elif step.name == "reshape" and np.prod(shape) > 1:
             yield from _reshaped(step, shape)
 
@@ -44,6 +47,13 @@ def _reshaped(step: Step, shape: tuple[int, ...]) -> Iterator[Alternative]:
             sizes = [new[axis] for axis in order]
             text = f"the reshape of {list(shape)} is to {sizes}, then transposed to {list(new)}: another layout"
             yield Alternative(step, text, _read(sizes, order), _TRAP)
+
+
+def _repeated(call: Call) -> list[Any]:
+    x = call.inputs[0]
+    for axis, count in enumerate(call.step.eqn.params["reps"]):
+        x = call.xp.repeat(x, count, axis)
+    return [x]
 
 
 def _orders(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

@@ -15,7 +15,7 @@ from parity.diagnosis.flat import Flat, Step
 from parity.diagnosis.sliding import plain
 from parity.interpret import evaluated, widened
 
-__all__ = ["Call", "Edit", "Edits", "JAX", "Machine", "NUMPY_MACHINE", "done", "run", "scan_layout"]
+__all__ = ["Call", "Edit", "Edits", "JAX", "Machine", "NUMPY_MACHINE", "PASS", "done", "run", "scan_layout"]
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,16 @@ Edits: TypeAlias = Mapping[int, Edit]
 """By the step's number."""
 
 
-def run(flat: Flat, arguments: Sequence[Any], machine: Machine, edits: Edits) -> list[Any]:
-    """The outputs of a program or of a body."""
+PASS = -1
+"""The slot of the number of a scan's pass, from 0."""
+
+
+def run(flat: Flat, arguments: Sequence[Any], machine: Machine, edits: Edits, *, at: Any = None) -> list[Any]:
+    """The outputs of a program or of a body, in pass ``at`` of its loop."""
     known = {slot: machine.given(value, aval) for slot, (value, aval) in flat.constants.items()}
     known.update(zip(flat.inputs, arguments, strict=True))
+    if at is not None:
+        known[PASS] = at
     for step in flat.steps:
         known.update(zip(step.outputs, done(step, known, machine, edits), strict=True))
     return [known[slot] for slot in flat.outputs]
@@ -142,7 +148,7 @@ def _numpy_scan(call: Call, inputs: list[Any], params: Mapping[str, Any]) -> lis
     order = range(params["length"])[::-1] if params["reverse"] else range(params["length"])
     for at in order:
         now = [*inputs[:consts], *state, *(xs[at] for xs in inputs[first:])]
-        outputs = run(call.step.bodies[0], now, call.machine, call.edits)
+        outputs = run(call.step.bodies[0], now, call.machine, call.edits, at=at)
         state = outputs[: first - consts]
         rows.append(outputs[first - consts :])
     rows = rows[::-1] if params["reverse"] else rows
@@ -167,8 +173,8 @@ def _jax_given(value: Any, aval: Any) -> Any:
 def _jax_loops(call: Call, inputs: list[Any], **changed: Any) -> list[Any]:
     step, eqn = call.step, call.step.eqn
 
-    def body(which: int, arguments: Sequence[Any]) -> list[Any]:
-        return run(step.bodies[which], list(arguments), call.machine, call.edits)
+    def body(which: int, arguments: Sequence[Any], at: Any = None) -> list[Any]:
+        return run(step.bodies[which], list(arguments), call.machine, call.edits, at=at)
 
     if step.name == "cond":
         branches = [lambda *state, b=b: body(b, state) for b in range(len(step.bodies))]
@@ -184,13 +190,14 @@ def _jax_loops(call: Call, inputs: list[Any], **changed: Any) -> list[Any]:
         )
     consts, first = scan_layout(eqn)
 
-    def one(state: Any, xs: Any) -> Any:
-        outputs = body(0, [*inputs[:consts], *state, *xs])
+    def one(state: Any, now: Any) -> Any:
+        at, xs = now
+        outputs = body(0, [*inputs[:consts], *state, *xs], at=at)
         return tuple(outputs[: first - consts]), outputs[first - consts :]
 
     options = {name: {**eqn.params, **changed}[name] for name in ("length", "reverse")}
     rows = [xs[: options["length"]] for xs in inputs[first:]]
-    state, ys = lax.scan(one, tuple(inputs[consts:first]), rows, **options)
+    state, ys = lax.scan(one, tuple(inputs[consts:first]), (jnp.arange(options["length"]), rows), **options)
     return [*state, *ys]
 
 

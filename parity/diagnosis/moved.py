@@ -15,13 +15,23 @@ __all__ = ["moved"]
 def moved(program: Program) -> Iterator[Proposal]:
     """Every product with a number, and every term that is one, moved to another value of that shape."""
     for steps in program.sites.values():
-        if steps[0].name == "mul" and steps[0].shape and _number(steps[0]) is not None:
+        if _scales(steps[0]):
             yield from _factors(program, steps)
         elif steps[0].name == "add" and steps[0].shapes[0] == steps[0].shapes[1]:
             for place in (0, 1):
                 makers = [program.maker.get(step.inputs[place]) for step in steps]
                 if all(maker is not None and maker.name == "mul" and _number(maker) is not None for maker in makers):
                     yield from _terms(program, steps, makers, place)
+
+
+def _scales(step: Step) -> bool:
+    """Whether it multiplies by a number, or divides by one."""
+    place = _number(step)
+    return bool(step.shape) and place is not None and (step.name == "mul" or (step.name == "div" and place == 1))
+
+
+def _times(step: Step, x: Any, number: Any) -> Any:
+    return x / number if step.name == "div" else x * number
 
 
 def _number(step: Step) -> int | None:
@@ -67,10 +77,10 @@ def _factors(program: Program, steps: list[Step]) -> Iterator[Proposal]:
             for taker in program.takers.get(slot, ()):
                 if taker.name == "mul" and _number(taker) is not None:  # a velocity's own next step
                     continue
-                edits[taker.number] = _changed(slot, lambda call, x, f=factor: x * call.known[f])
+                edits[taker.number] = _changed(slot, lambda call, x, f=factor: _times(steps[0], x, call.known[f]))
             edits[step.number] = lambda call, p=number: [call.inputs[1 - (p or 0)]]
         factor = steps[0].literal(_number(steps[0]) or 0)
-        shown = "" if factor is None else f", {factor:g},"
+        shown = "" if factor is None else f", {'1/' * (steps[0].name == 'div')}{factor:g},"
         text = f"at {steps[0].source} the factor{shown} is not there but at {name}"
         yield Proposal(text + _hint(program, "a learning rate inside a velocity or outside"), edits)
 

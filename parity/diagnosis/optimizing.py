@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from parity.diagnosis.flat import Step
-from parity.diagnosis.machines import Call, Edit
+from parity.diagnosis.machines import PASS, Call, Edit
 from parity.diagnosis.proposals import Program, Proposal
 
 __all__ = ["Average", "averages", "optimizers"]
@@ -74,15 +74,15 @@ def _epsilons(program: Program, found: dict[int, Average]) -> Iterator[Proposal]
             eps = next((number for number in step.numbers if number is not None and 0 < number <= 1e-2), None)
             average = _behind(program, found, step) if step.name == "add" and eps is not None else None
             if average is not None and eps is not None:
-                edits[step.number] = _added(eps * (1 - average.decay**average.count) ** power - eps)
+                edits[step.number] = _added(eps, average, power)
                 source = step.source
         if edits:
             text = f"the eps is added {word} the bias correction: it is times (1 - b^t) to the power of {power:g}"
             yield Proposal(f"at {source} {text}", edits)
 
 
-def _added(term: float) -> Edit:
-    return lambda call: [call.run()[0] + term]
+def _added(eps: float, average: Average, power: float) -> Edit:
+    return lambda call: [call.run()[0] + eps * ((1 - average.decay ** _count(call, average)) ** power - 1)]
 
 
 def _behind(program: Program, found: dict[int, Average], step: Step) -> Average | None:
@@ -185,9 +185,14 @@ def _after(program: Program, found: dict[int, Average], average: Average, change
     return {taker.number: edit for taker in program.takers.get(slot, ()) if taker.number not in own}
 
 
+def _count(call: Call, average: Average) -> Any:
+    """How many steps there were, this one with them: a loop counts its passes."""
+    return call.known[PASS] + 1 if PASS in call.known else average.count
+
+
 def _nesterov(average: Average) -> Change:
     return lambda call, x: call.known[average.rest] + average.decay * x
 
 
 def _corrected(average: Average) -> Change:
-    return lambda _, x: x / (1 - average.decay**average.count)
+    return lambda call, x: x / (1 - average.decay ** _count(call, average))

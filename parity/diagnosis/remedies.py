@@ -6,7 +6,7 @@ tried in NumPy, step by step; derivatives are checked by differences, and by JAX
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 import numpy as np
@@ -17,7 +17,8 @@ from parity.diagnosis.findings import Finding
 from parity.diagnosis.kinks import gradient_swaps
 from parity.diagnosis.labelled import smoothed
 from parity.diagnosis.layouts import joined, layouts, regrouped, turned
-from parity.diagnosis.looped import kept, lengths
+from parity.diagnosis.looped import ended, kept, lengths
+from parity.diagnosis.masked import masked_means
 from parity.diagnosis.moved import moved
 from parity.diagnosis.optimizing import optimizers
 from parity.diagnosis.paced import paced
@@ -78,13 +79,14 @@ class _Values:
     def _kinds(self) -> Iterator[Iterator[Finding]]:
         steps, names = self._program.steps, self._traced.names or self._traced.paths
         tuned = Tuned(self._screen, [*constants(steps)[:_CONSTANTS], *missing_constants(steps)[:_CONSTANTS]])
-        wiring = Wiring(Wires(self._program, dict(zip(self._program.flat.inputs, names, strict=False))))
+        slots = dict(zip(self._program.flat.inputs, names, strict=False))
+        wiring = Wiring(Wires(self._program, slots))
         yield self._confirmed(tuned.guessed())
         self._until = self._screen.spent + _SECONDS
         yield self._confirmed(tuned.coupled())
         yield from self._of_steps()
         yield self._tried(grouped(wiring.left_out()))
-        yield from self._of_kinds(Entered(self._screen, self._program, names))
+        yield from self._of_kinds(Entered(self._screen, self._program, names), slots)
         yield self._tried(wiring.other_inputs(), exact=True)
         yield self._tried(wiring.functions(), exact=True)
         yield self._tried(grouped(turned(self._program)))
@@ -106,11 +108,13 @@ class _Values:
         yield self._tried(regrouped(program))
         yield self._tried(grouped(joined(program)))
 
-    def _of_kinds(self, entered: Entered) -> Iterator[Iterator[Finding]]:
+    def _of_kinds(self, entered: Entered, names: Mapping[int, str]) -> Iterator[Iterator[Finding]]:
         """What loops, labels, frequencies, inputs and optimizers have of their own."""
         program = self._program
         yield self._tried(lengths(program), exact=True)
-        yield self._tried(kept(program), exact=True)
+        yield self._tried(kept(program, names), exact=True)
+        yield self._tried(ended(program, self._counts(names)), exact=True)
+        yield self._tried(grouped(masked_means(program)), exact=True)
         yield self._tried(smoothed(self._screen, program), exact=True)
         yield self._confirmed(tables(self._screen, program))
         yield self._tried(entered.functions())
@@ -118,6 +122,11 @@ class _Values:
         yield self._tried(entered.clipped(), exact=True)
         yield self._tried(moved(program), exact=True)
         yield self._tried(optimizers(program), exact=True)
+
+    def _counts(self, names: Mapping[int, str]) -> dict[str, np.ndarray]:
+        """The inputs that are rows of whole numbers."""
+        values = {name: self._screen.values(slot) for slot, name in names.items()}
+        return {name: value for name, value in values.items() if np.ndim(value) == 1 and value.dtype.kind in "iu"}
 
     def _tried(self, proposals: Iterable[Proposal], *, exact: bool = False) -> Iterator[Finding]:
         return self._confirmed(p for p in self._allowed(proposals) if self._closed(self._screen.trial(p.edits), exact))

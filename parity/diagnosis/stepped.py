@@ -118,7 +118,7 @@ def _maps(length: int) -> Iterator[tuple[str, np.ndarray]]:
     step = np.arange(length)
     for size in range(2, length // 2 + 1):
         yield (
-            f"{{0}} holds every {size}th value of {{1}} for {size} steps; look for a staircase, a floor",
+            f"{{0}} holds one value of {{1}} in {size} for {size} steps; look for a staircase, a floor",
             step // size * size,
         )
         yield f"{{0}} takes {size} steps where {{1}} takes one; look for epochs counted as steps", step // size

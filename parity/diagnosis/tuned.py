@@ -53,28 +53,27 @@ class Tuned:
     def coupled(self) -> Iterator[Proposal]:
         """A share a and what is left, 1 - a, and their powers: the decay of a moving average."""
         shares = {c.value for c in self._found if not c.whole and 0.5 <= c.value < 1}
+        lines = dict.fromkeys(c.source for c in self._found if c.source and c.value in shares)
         for old in sorted(shares, reverse=True):
             for new in dict.fromkeys((0.999, 0.99, 0.9, 0.95, 0.98, 0.5, 0.1, 0.01, 1 - old)):
-                edits = self._together(old, new)
-                if old != new and len(edits) > 1:
-                    results = self._screen.trial(edits)
+                for line in (*lines, "") if old != new else ():
+                    edits = self._together(old, new, line)
+                    results = self._screen.trial(edits) if len(edits) > 1 else None
                     if results is not None and self._target.passed_by(results):
-                        text = f"{named_value(old)} everywhere is {named_value(new)}, and {named_value(1 - old)}"
-                        yield Proposal(f"{text} is {named_value(1 - new)} with it", edits)
+                        yield _shared(old, new, line, edits)
 
     def shared(self) -> Iterator[Proposal]:
         """The same of whatever value closes the gap."""
         for old in sorted({c.value for c in self._found if not c.whole and 0 < c.value < 1}):
             value = self._solver.solved(lambda new, o=old: self._moved(o, new), old)
             if value is not None and 0 < value < 1 and len(self._together(old, value)) > 1:
-                text = f"{named_value(old)} everywhere is {named_value(value)}, and {named_value(1 - old)}"
-                yield Proposal(f"{text} is {named_value(1 - value)} with it", self._together(old, value))
+                yield _shared(old, value, "", self._together(old, value))
 
     def _moved(self, old: float, new: float) -> Values | None:
         return self._screen.start if new == old else self._screen.trial(self._together(old, new))
 
-    def _together(self, old: float, new: float) -> Edits:
-        changed = [(c, _coupled(c.value, old, new)) for c in self._found if c.source]
+    def _together(self, old: float, new: float, line: str = "") -> Edits:
+        changed = [(c, _coupled(c.value, old, new)) for c in self._found if c.source and line in ("", c.source)]
         return _many([(c, value) for c, value in changed if value is not None])
 
     def solved(self) -> Iterator[Proposal]:
@@ -98,6 +97,16 @@ class Tuned:
         if value == constant.value:
             return self._screen.start
         return self._screen.trial(_edits(constant, value))
+
+
+def _shared(old: float, new: float, line: str, edits: Edits) -> Proposal:
+    where = f"at {line}" if line else "everywhere"
+    text = f"{named_value(old)} {where} is {named_value(new)}, and {named_value(1 - old)}"
+    return Proposal(f"{text} is {named_value(1 - new)} with it", edits)
+
+
+def _narrowed(old: float, new: float) -> bool:
+    return old != new and float(np.float32(new)) == old
 
 
 def _like(old: float, new: float) -> bool:
@@ -160,7 +169,8 @@ def _changed(constant: Constant, value: float) -> str:
         return f"{new} is added {_NOUNS[constant.used]} {where}"
     if old == new:
         old, new = repr(constant.value), repr(value)
-    return f"{old} {where} is {new}" + (", its negative: a sign" if value == -constant.value else "")
+    also = ", its negative: a sign" if value == -constant.value else ""
+    return f"{old} {where} is {new}" + (", which was rounded to float32" if _narrowed(constant.value, value) else also)
 
 
 _NOUNS = {

@@ -99,7 +99,7 @@ MISTAKES = (
         lambda x, w: RIGHT(x, by_heads(w)),
         PLAIN,
         caught=BEFORE_OUT,
-        named=("block", "order", "interleav", "reshape", "heads", "permut", "axes"),
+        named=("block", "order", "interleav", "reshape", "heads", "permut", "axes", "the gather is left out"),
     ),
     plant(
         "the output's matrix transposed",
@@ -126,7 +126,7 @@ MISTAKES = (
         lambda x, w: RIGHT(x, w | {"in_proj_bias": w["in_proj_bias"].at[8:].set(0)}),
         PLAIN,
         caught=("output", "grad/w/in_proj_bias", "grad/w/out_proj_weight"),
-        named=("not used", "bias", "zero", "differ only"),
+        named=("not used", "bias", "zero", "differ only", "the scatter is left out"),
     ),
     plant(
         "weights of the heads added up, not averaged",

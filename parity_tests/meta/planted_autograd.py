@@ -63,7 +63,7 @@ MISTAKES = (
         wrong=lambda x: x * x,
         inputs=(VECTOR,),
         caught=("grad/x",),
-        named=("detach", "stop_gradient", "halved or doubled"),
+        named=("detach", "stop_gradient"),
     ),
     autograd(
         name="stop_gradient too many",

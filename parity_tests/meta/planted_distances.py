@@ -111,7 +111,7 @@ MISTAKES = (
         cosine,
         lambda a, b, signs: cosine(a, b, signs, clamp=False),
         (A, B, SIGNS),
-        named=("clamp", "saturat", "differ only", "maximum"),
+        named=("clamp", "saturat", "differ only", "maximum", "the choice goes through relu"),
     ),
     plant(
         "a Gaussian likelihood without its half",

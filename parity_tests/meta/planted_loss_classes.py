@@ -140,7 +140,7 @@ MISTAKES = (
         losses.multilabel_margin_loss,
         lambda x, y: losses.multilabel_margin_loss(x, -jnp.sort(-y, axis=-1)),
         SEVERAL,
-        named=("masked", "ignored", "differ only", "padding", "negative"),
+        named=("masked", "ignored", "differ only", "padding", "negative", "the sort is left out"),
     ),
     plant(
         "classes summed where torch takes their mean",
@@ -206,7 +206,7 @@ MISTAKES = (
         ctc,
         lambda scores, labels, steps, counts: ctc(scores, labels, steps, counts, reduction="sum") / 2,
         SPEECH,
-        named=("length", "labels", "mean", "sum on one side", "divid"),
+        named=("length", "labels", "mean", "sum on one side", "divid", "1 / counts"),
     ),
     plant(
         "CTC's blank last, where torch has it first",
@@ -234,6 +234,6 @@ MISTAKES = (
         ),
         FREQUENCIES,
         caught=("output", "grad/x"),
-        named=("class weight", "sum of weights", "weight"),
+        named=("class weight", "sum of weights", "weight", "the second factor is left out"),
     ),
 )

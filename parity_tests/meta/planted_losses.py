@@ -182,7 +182,7 @@ MISTAKES = (
         cross_entropy,
         lambda z, y: cross_entropy(softmax(z), y),
         SCORED,
-        named=("softmax", "twice"),
+        named=("softmax", "twice", "goes through log"),
     ),
     plant(
         "the negative log-likelihood of probabilities",
@@ -190,7 +190,7 @@ MISTAKES = (
         cross_entropy,
         lambda z, y: -jnp.take_along_axis(softmax(z), y[:, None], -1).mean(),
         SCORED,
-        named=("logarithm", "log_softmax", "probabilit"),
+        named=("logarithm", "log_softmax", "probabilit", "goes through log"),
     ),
     plant(
         "a small constant inside the logarithm",
@@ -225,7 +225,7 @@ MISTAKES = (
         without_label_gradient(lambda z, y: (optax.sigmoid_binary_cross_entropy(z, y) * 3.0).mean()),
         BINARY,
         caught=("output", "grad/z"),
-        named=("differ only", "class weight", "sum of weights"),
+        named=("differ only", "class weight", "sum of weights", "the factor, 3, is not there"),
     ),
     plant(
         "a focal loss without its alpha",

@@ -36,8 +36,8 @@ def scales(scale, overflows, *, late=False, backoff=0.5, resets=True):
         scale, good = state
         due = (good if late else good + 1) == 3
         scale = jnp.where(overflow, scale * backoff, jnp.where(due, scale * 2, scale))
-        good = jnp.where(overflow & resets, 0, jnp.where(due & ~overflow, 0, good + ~overflow))
-        return (scale, good), scale
+        good = jnp.where(due & ~overflow, 0, good + ~overflow)
+        return (scale, jnp.where(overflow, 0, good) if resets else good), scale
 
     return lax.scan(step, (scale, 0), overflows)[1]
 
@@ -62,9 +62,9 @@ def run(w, gradients, overflows, *, counts=False, ages=False, moves=False):
         new_count = count + 1
         new_w = w - 0.1 * new_m / (1 - 0.9**new_count)
         return (
-            jnp.where(overflow & (not moves), w, new_w),
-            jnp.where(overflow & (not (ages or moves)), m, new_m),
-            jnp.where(overflow & (not (counts or moves)), count, new_count),
+            new_w if moves else jnp.where(overflow, w, new_w),
+            new_m if ages or moves else jnp.where(overflow, m, new_m),
+            new_count if counts or moves else jnp.where(overflow, count, new_count),
         ), None
 
     return lax.scan(step, (w, jnp.zeros_like(w), 0), (gradients, overflows))[0][0]
@@ -115,7 +115,7 @@ MISTAKES = (
         partial(scales, resets=False),
         SCRIPT,
         ("output", "grad/scale"),
-        named=("the and is left out", "reset"),
+        named=("is set back to 0 where overflows", "reset"),
     ),
     mixed(
         "step counted on a skip",
@@ -124,7 +124,7 @@ MISTAKES = (
         partial(run, counts=True),
         RUN,
         ("output", "grad/gradients"),
-        named=("the and is left out", "count"),
+        named=("state 2 of the loop stays", "count"),
     ),
     mixed(
         "skipped step ages the moment",
@@ -133,7 +133,7 @@ MISTAKES = (
         partial(run, ages=True),
         RUN,
         ("output", "grad/gradients"),
-        named=("the and is left out", "moment"),
+        named=("state 1 of the loop stays", "moment"),
     ),
     mixed(
         "overflow taken as a zero gradient",
@@ -142,7 +142,7 @@ MISTAKES = (
         partial(run, moves=True),
         RUN,
         ("output", "grad/gradients"),
-        named=("everywhere the and is left out", "skip"),
+        named=("every state of the loop stays", "skip"),
     ),
     mixed(
         "clip before unscale",

@@ -198,7 +198,7 @@ MISTAKES = (
         unit,
         lambda x: x / (x**2).sum(-1, keepdims=True),
         (ROWS,),
-        named=("root left out", "sqrt", "root of", "square"),
+        named=("root left out", "sqrt", "root of", "square", "norm without its root"),
     ),
     statistics(
         "batch norm's momentum by the other convention",

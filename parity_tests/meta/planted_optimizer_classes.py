@@ -122,7 +122,7 @@ MISTAKES = (
         {},
         twins.radam(RATE),
         twins.adam(RATE),
-        ("rectif", "adaptive", "variance", "second moment"),
+        ("rectif", "adaptive", "variance", "second moment", "the division is left out"),
     ),
     planted(
         "RAdam's decay decoupled",
@@ -146,7 +146,7 @@ MISTAKES = (
         {},
         twins.adadelta(RATE),
         optax.adadelta(),
-        ("sign", "learning rate", "0.05", "negat"),
+        ("sign", "learning rate", "0.05", "negat", "the plus is a minus"),
     ),
     planted(
         "Rprop waiting at its first step",

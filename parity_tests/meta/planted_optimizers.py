@@ -111,7 +111,7 @@ MISTAKES = (
         optax_steps(optax.adamw(RATE, weight_decay=DECAY)),
         optax_steps(optax.chain(optax.adam(RATE), optax.add_decayed_weights(DECAY))),
         INPUTS,
-        named=("weight decay", "decayed", "decoupled", "-0.005"),
+        named=("weight decay", "decayed", "decoupled", "-0.005", "the factor, -0.05, is not there"),
     ),
     plant(
         "biases not decayed",

@@ -166,7 +166,7 @@ MISTAKES = (
         gru,
         partial(gru, before=True),
         GRU,
-        named=("reset",),
+        named=("reset", "is done after the sum"),
     ),
     plant(
         "the GRU's update gate the other way",
@@ -174,7 +174,15 @@ MISTAKES = (
         gru,
         partial(gru, swapped=True),
         GRU,
-        named=("1 - z", "swap", "hold each other", "change places", "update gate", "sign"),
+        named=(
+            "1 - z",
+            "swap",
+            "hold each other",
+            "change places",
+            "update gate",
+            "sign",
+            "the difference is left out",
+        ),
     ),
     plant(
         "the GRU's candidate biases summed",
@@ -182,7 +190,7 @@ MISTAKES = (
         gru,
         partial(gru, summed=True),
         GRU,
-        named=("bias",),
+        named=("bias", "is done after the product"),
     ),
     plant(
         "the GRU's gates in Keras's order",

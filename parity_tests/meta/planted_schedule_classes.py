@@ -157,7 +157,7 @@ MISTAKES = (
         values(partial(momentum, against=True)),
         values(partial(momentum, against=False)),
         INPUTS,
-        named=("sign", "0.9", "1.7", "mirrored"),
+        named=("sign", "0.9", "1.7", "mirrored", "goes through 1 - x"),
     ),
     plant(
         "the way to the average along a line",
@@ -173,7 +173,7 @@ MISTAKES = (
         plateau(bears=lambda bad: bad > 2, bar=lambda best: best * (1 - 1e-4)),
         plateau(bears=lambda bad: bad >= 2, bar=lambda best: best * (1 - 1e-4)),
         WATCHED,
-        named=(">=", "patience", "one step", "off by one"),
+        named=(">=", "patience", "one step", "off by one", "2 at"),
     ),
     plant(
         "a plateau's threshold left out",

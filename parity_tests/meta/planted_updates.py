@@ -72,7 +72,7 @@ MISTAKES = (
         clipped_steps(),
         clipped_steps(per_leaf=True),
         INPUTS,
-        named=("clip", "norm"),
+        named=("clip", "norm", "is the sum at"),
     ),
     plant(
         "gradients not clipped",
@@ -112,7 +112,7 @@ MISTAKES = (
         optax_steps(optax.adadelta(1.0)),
         optax_steps(optax.adadelta()),
         INPUTS,
-        named=("sign", "uphill", "learning rate"),
+        named=("sign", "uphill", "learning rate", "the plus is a minus"),
     ),
     plant(
         "NAdam by optax, whose momentum has no schedule",

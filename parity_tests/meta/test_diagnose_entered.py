@@ -110,3 +110,41 @@ def test_a_base_that_is_a_number_of_the_program_is_named_before_its_exponent():
         (ROWS,),
     )
     assert "is 10000" in found.partition(";")[0]
+
+
+def test_a_mean_over_masked_elements_too_is_named():
+    def torch_side(x, lengths):
+        mask = (torch.arange(4) < lengths[:, None]).to(x)
+        return torch.tanh((x * mask).sum(1) / mask.sum(1))
+
+    def wrong(x, lengths):
+        return jnp.tanh(jnp.where(jnp.arange(4) < lengths[:, None], x, 0).mean(1))
+
+    found = diagnosis(torch_side, wrong, {"x": ROWS, "lengths": np.array([4, 2, 3, 1, 4, 2])})
+    assert "the mean of what the mask leaves is divided by how many that are" in found
+
+
+def test_a_tile_for_a_repeat_is_named():
+    found = diagnosis(
+        lambda x, w: torch.tanh(x * w.repeat_interleave(2)) + x,
+        lambda x, w: jnp.tanh(x * jnp.tile(w, 2)) + x,
+        {"x": ROWS, "w": np.array([1.5, 0.3])},
+    )
+    assert "the tile is a repeat" in found
+
+
+def test_a_constant_rounded_to_float32_is_said_to_be():
+    def wrong(x):
+        return jnp.exp(float(np.float32(0.1)) * x) + x
+
+    assert "is 0.1, which was rounded to float32" in diagnosis(lambda x: torch.exp(0.1 * x) + x, wrong, (ROWS,))
+
+
+def test_an_operand_that_one_side_detaches_is_named():
+    found = diagnosis(lambda x, y: x * x.detach() * y, lambda x, y: x * x * y, (ROWS, OTHERS))
+    assert "is held constant (stop_gradient)" in found
+
+
+def test_a_slope_is_no_power():
+    found = diagnosis(lambda x: functional.leaky_relu(x), lambda x: jnp.where(x > 0, x, 0.1 * x), (ROWS,))
+    assert "is 0.01" in found

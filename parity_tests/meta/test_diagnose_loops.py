@@ -46,9 +46,7 @@ def test_a_state_that_should_have_stayed_is_named():
         return x + 0 * sums[-1]
 
     found = diagnosis(torch_side, wrong, (START, ROWS, SKIPPED))
-    assert (
-        "state 0 of the loop stays as it was where what the loop reads there is True: a step is skipped there" in found
-    )
+    assert "state 0 of the loop stays as it was where skipped is True: a step is skipped there" in found
 
 
 def test_a_norm_behind_an_activation_instead_of_before_it_is_named():
@@ -130,3 +128,48 @@ def test_options_of_optimizers_that_a_port_lost_are_named():
     }
     for words, (make, transform) in cases.items():
         assert words in diagnosis(torch_stepped(make), stepped(transform), (START, ROWS), gradients=False)
+
+
+def test_a_state_that_runs_on_past_the_lengths_is_named():
+    def torch_side(x, lengths):
+        h = torch.zeros_like(x[0])
+        for step, row in enumerate(x):
+            h = torch.where((step < lengths)[:, None], torch.tanh(h + row), h)
+        return h
+
+    def wrong(x, lengths):
+        return lax.scan(lambda h, row: (jnp.tanh(h + row), None), jnp.zeros_like(x[0]), x)[0]
+
+    found = diagnosis(torch_side, wrong, {"x": draw.normal(size=(5, 3, 2)), "lengths": np.array([5, 2, 3])})
+    assert "state 0 of the loop stays as it was from pass lengths on: padding behind the end of a sequence" in found
+
+
+def test_a_bias_correction_that_a_loop_lacks_is_named():
+    def torch_side(p, g):
+        m = torch.zeros_like(p)
+        for step, gradient in enumerate(g, 1):
+            m = 0.9 * m + 0.1 * gradient
+            p = p - 0.1 * torch.tanh(m / (1 - 0.9**step))
+        return p
+
+    def wrong(p, g):
+        def step(state, gradient):
+            p, m = state
+            m = 0.9 * m + 0.1 * gradient
+            return (p - 0.1 * jnp.tanh(m), m), None
+
+        return lax.scan(step, (p, jnp.zeros_like(p)), g)[0][0]
+
+    assert "the moving averages have their bias correction" in diagnosis(torch_side, wrong, (START, ROWS))
+
+
+def test_a_share_of_one_line_is_named_with_its_line():
+    def averaged(p, g, second, xp):
+        m = xp.zeros_like(p)
+        for gradient in g:
+            p = p - 0.1 * xp.tanh(0.9 * m + 0.1 * gradient)
+            m = second * m + (1 - second) * gradient
+        return p
+
+    found = diagnosis(lambda p, g: averaged(p, g, 0.99, torch), lambda p, g: averaged(p, g, 0.9, jnp), (START, ROWS))
+    assert "`m = second * m + (1 - second) * gradient` is 0.99, and 0.1 is 0.01 with it" in found

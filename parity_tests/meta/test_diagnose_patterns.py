@@ -112,3 +112,22 @@ def test_every_trap_that_is_pointed_to_has_its_line():
     written = {word for text in texts for word in text.replace("(", '"').split('"')}
     assert all(line.endswith(".") and len(line) < 110 for line in TRAPS.values())
     assert sum(name in written for name in TRAPS) > 25
+
+
+def test_a_sequence_held_slowed_down_or_begun_again_is_described():
+    rates = np.cumsum(np.array([1.0, 0.3, 0.7, 0.45, 0.2, 0.9, 0.15, 0.6]))
+    cases = {
+        "torch holds one value of jax in 2 for 2 steps; look for a staircase": (np.repeat(rates[::2], 2), rates),
+        "torch takes 2 steps where jax takes one; look for epochs": (np.repeat(rates[:4], 2), rates),
+        "jax begins again with torch's first value after every 4 steps": (rates, np.tile(rates[:4], 2)),
+        "jax stays at torch's value of step 5 after step 5; look for a clamp": (rates, np.minimum(rates, rates[5])),
+    }
+    for words, (left, right) in cases.items():
+        assert words in diagnose(left, right, 1e-12)
+
+
+def test_masked_rows_that_count_are_told_by_their_zero():
+    labels, rows = np.array([1, -100, 2, -100, 0]), np.random.default_rng(5).normal(size=(5, 3))
+    left = rows * np.where(labels < 0, 0.0, 5 / 3)[:, None]
+    found = diagnose(left, rows, 1e-12, clues=Clues({"y": labels}))
+    assert "0 where y is negative, 1.66667 elsewhere; look for masked or ignored elements that still count" in found
