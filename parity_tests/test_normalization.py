@@ -105,7 +105,7 @@ def applied(layer, x, params, **mode):
 
 
 def called(layer, x, params):
-    weights = {"weight": params["scale"], "bias": params["bias"]}
+    weights = {{"scale": "weight"}.get(name, name): leaf for name, leaf in params.items()}
     return torch.func.functional_call(layer, {name: leaf.to(x) for name, leaf in weights.items()}, (x,))
 
 
@@ -135,6 +135,23 @@ def test_layers_agree_and_are_their_definition(parity, rng, kind, magnitude):
     centred = numpy_norm(x, axes) if axes else numpy_norm(grouped, (2, 3, 4)).reshape(x.shape)
     expected = centred * params["scale"][:, None, None] + params["bias"][:, None, None]
     assert agrees(applied(layers[1], x, params, **mode), expected)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_layers_without_a_bias_agree(parity, rng, kind):
+    _, make, sizes, options, mode, _ = LAYERS[kind]
+    left, right = (
+        getattr(side, make)(*sizes, **{**options, "affine": True}, bias=False) for side in (torch_side, jax_side)
+    )
+    inputs = (rng.normal(size=(3, 4, 2, 5)), {"scale": rng.normal(size=4)})
+    assert [name for name, _ in left.named_parameters()] == ["weight"]
+    parity.assert_equivalent(
+        lambda x, params: called(left, x, params),
+        lambda x, params: applied(right, x, params, **mode),
+        inputs,
+        dtypes=("float64",),
+        jit=False,
+    )
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 5)])

@@ -1,4 +1,4 @@
-"""Whole models as people write them: torch's with channels first, linen's with channels last and under linen's names."""
+"""Whole models as people write them: torch's with channels first, linen's with channels last and names of its own."""
 
 from typing import Any
 

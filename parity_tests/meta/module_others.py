@@ -41,6 +41,9 @@ OTHERS: dict[str, tuple[str, str]] = {
     "TripletMarginLoss": ("losses.triplet_margin_loss", "test_losses"),
     "TripletMarginWithDistanceLoss": ("losses.triplet_margin_with_distance_loss", "test_losses"),
     "Unfold": ("convolution.unfold", _WINDOWS),
+    "Upsample": ("resampling.interpolate", "test_resampling"),
+    "UpsamplingBilinear2d": ("resampling.interpolate", "test_resampling"),
+    "UpsamplingNearest2d": ("resampling.interpolate", "test_resampling"),
 }
 
 # module: why nothing stands for it
@@ -56,7 +59,4 @@ CLOSED: dict[str, str] = {
     "RNNCellBase": "the base of their cells",
     "SyncBatchNorm": "needs several GPUs; flax.linen.BatchNorm takes axis_name for it",
     "Unflatten": "reshape is the whole of it",
-    "Upsample": "not written yet",
-    "UpsamplingBilinear2d": "Upsample under an old name",
-    "UpsamplingNearest2d": "Upsample under an old name",
 }

@@ -87,7 +87,7 @@ def dtypes_of(mistake: Mistake) -> tuple[str, ...]:
     return tuple(mistake.options.get("dtypes", dict.fromkeys([*DTYPES, mistake.dtype])))
 
 
-def verdicts(mistake: Mistake, port: object, dtype: str) -> Verdicts | None:
+def verdicts(mistake: Mistake, port: object, dtype: str, *, diagnosed: bool) -> Verdicts | None:
     """None where one side has no kernel for the dtype."""
     options = {"jit": False, **mistake.options, "dtypes": (dtype,)}
     try:
@@ -97,17 +97,25 @@ def verdicts(mistake: Mistake, port: object, dtype: str) -> Verdicts | None:
         return None
     flagged = {OURS: not report.ok} | {name: not all(map(agrees, pairs)) for name, agrees in METHODS.items()}
     failing = tuple(dict.fromkeys(leaf.path for leaf in report.failures))
-    return Verdicts(flagged, failing, len(failing) == len(report.leaves), str(report.diagnosis or ""))
+    said = str(report.diagnosis or "") if diagnosed else ""
+    return Verdicts(flagged, failing, len(failing) == len(report.leaves), said)
 
 
 def row(number: int) -> Row:
     """Both ports of one mistake at every dtype."""
     warnings.simplefilter("ignore")
-    mistake, found = MISTAKES[number], []
-    for port in (mistake.right, mistake.wrong):
-        runs = {dtype: verdicts(mistake, port, dtype) for dtype in dtypes_of(mistake)}
-        found.append({dtype: verdict for dtype, verdict in runs.items() if verdict is not None})
-    return Row(number, *found)
+    mistake = MISTAKES[number]
+    return Row(number, runs(mistake, mistake.right), runs(mistake, mistake.wrong))
+
+
+def runs(mistake: Mistake, port: object) -> dict[str, Verdicts]:
+    """Of one port, at every dtype; the first that shows a difference is asked for its cause."""
+    found: dict[str, Verdicts] = {}
+    for dtype in dtypes_of(mistake):
+        shown = any(verdict.flagged[OURS] for verdict in found.values())
+        verdict = verdicts(mistake, port, dtype, diagnosed=not shown)
+        found |= {} if verdict is None else {dtype: verdict}
+    return found
 
 
 def rows(jobs: int = 1) -> list[Row]:
