@@ -1,4 +1,4 @@
-"""Whole models as people write them: torch's with channels first, linen's with channels last and under linen's names."""
+"""Whole models as people write them: torch's with channels first, linen's with channels last and linen's names."""
 
 from typing import Any
 
