@@ -60,7 +60,7 @@ def in_order(
             pair = pairs[number]
             ours = _torch_taken(modules[0], inputs[0])[pair.torch.path].taken
             theirs = _linen_taken(modules[1], inputs[1], variables(pairs))[pair.linen.path].taken
-            if ours is not None and theirs is not None and _is_moved(ours, theirs, channels):
+            if _is_moved(ours[0], theirs[0], channels):
                 pairs[number] = replace(pair, rules=tuple(_moved(rule, pair, channels) for rule in pair.rules))
     return pairs
 

@@ -19,14 +19,14 @@ class Call:
     """The first call of a submodule.
 
     Attributes:
-        kind: the name of its class.
-        taken: the first array of its arguments.
-        given: the first array of its result.
+        taken: the arrays of its arguments; none where they are being traced, as inside a scan.
+        given: the arrays of its result.
+        around: the paths of the calls that it is inside of, the innermost first.
     """
 
-    kind: str
-    taken: np.ndarray | None
-    given: np.ndarray | None
+    taken: tuple[np.ndarray, ...]
+    given: tuple[np.ndarray, ...]
+    around: tuple[str, ...] = ()
 
 
 def torch_calls(module: Any, run: Callable[[], Any]) -> dict[str, Call]:
@@ -40,7 +40,7 @@ def torch_calls(module: Any, run: Callable[[], Any]) -> dict[str, Call]:
 
     def watch(path: str, child: Any) -> Any:
         def record(_: Any, taken: Any, keywords: Any, given: Any) -> None:
-            found.setdefault(path, Call(type(child).__name__, _first((taken, keywords)), _first(given)))
+            found.setdefault(path, Call(_arrays((taken, keywords)), _arrays(given)))
 
         return child.register_forward_hook(record, with_kwargs=True)
 
@@ -63,14 +63,20 @@ def linen_calls(run: Callable[[], Any], change: Callable[[Any], None] | None = N
     import flax.linen as nn
 
     found: dict[str, Call] = {}
+    inside: list[str] = []
 
     def record(call: Callable, args: Any, kwargs: Any, context: Any) -> Any:
         if change is not None:
             change(context.module)
-        out = call(*args, **kwargs)
-        if context.method_name == "__call__":
-            path = "/".join(context.module.path)
-            found.setdefault(path, Call(type(context.module).__name__, _first((args, kwargs)), _first(out)))
+        if context.method_name != "__call__":
+            return call(*args, **kwargs)
+        path, around = "/".join(context.module.path), tuple(reversed(inside))
+        inside.append(path)
+        try:
+            out = call(*args, **kwargs)
+        finally:
+            inside.pop()
+        found.setdefault(path, Call(_arrays((args, kwargs)), _arrays(out), around))
         return out
 
     with nn.intercept_methods(record):
@@ -78,15 +84,8 @@ def linen_calls(run: Callable[[], Any], change: Callable[[Any], None] | None = N
     return found
 
 
-def _first(values: Any) -> np.ndarray | None:
-    """The first array of a call's arguments or of its result; None where it is being traced, as inside a scan."""
-    leaves = [leaf for leaf in flatten(values, "x").values() if is_array(leaf)]
-    if not leaves or _is_tracer(leaves[0]):
-        return None
-    return as_value(leaves[0]).data
-
-
-def _is_tracer(leaf: Any) -> bool:
+def _arrays(values: Any) -> tuple[np.ndarray, ...]:
     from jax.core import Tracer
 
-    return isinstance(leaf, Tracer)
+    leaves = [leaf for leaf in flatten(values, "x").values() if is_array(leaf)]
+    return () if any(isinstance(leaf, Tracer) for leaf in leaves) else tuple(as_value(leaf).data for leaf in leaves)

@@ -14,6 +14,7 @@ from oracles import agrees
 from torch_impl import resampling as torch_side
 
 MODES = {1: ("linear", "nearest", "nearest-exact", "area"), 2: ("bilinear", "bicubic"), 3: ("trilinear", "area")}
+VOLUME = pytest.param("bilinear", 3, marks=pytest.mark.slow)
 SETTINGS = {
     "size": {"size": 7},
     "smaller": {"size": 3},
@@ -48,7 +49,7 @@ def resized(space):
     )
 
 
-@pytest.mark.parametrize("space", MODES)
+@pytest.mark.parametrize("space", [pytest.param(n, marks=[pytest.mark.slow] * (n == 3)) for n in MODES])
 def test_every_setting_of_interpolate_agrees(parity, rng, space):
     """One to three axes, no two alike; at float32 along one."""
     inputs = {"x": rng.normal(size=(1, 2, *(5, 4, 2)[:space]))}
@@ -91,7 +92,7 @@ def sampled(mode):
     )
 
 
-@pytest.mark.parametrize(("mode", "space"), [("bilinear", 2), ("nearest", 2), ("bicubic", 2), ("bilinear", 3)])
+@pytest.mark.parametrize(("mode", "space"), [("bilinear", 2), ("nearest", 2), ("bicubic", 2), VOLUME])
 def test_grid_samples_agree(parity, rng, mode, space):
     """At random places, many of them outside, and at the kinks: pixels, edges, and what they reflect."""
     places = np.concatenate([1.5 * rng.normal(size=(1, 20, space)), rng.choice(KINKS, size=(1, 80, space))], axis=1)

@@ -145,6 +145,7 @@ def test_stacks_agree(parity, rng):
     parity.assert_equivalent(*both, inputs, name="decoder", jit=False, dtypes=("float64",))
 
 
+@pytest.mark.slow
 def test_transformers_agree(parity, rng):
     left, right = (
         side.transformer(WIDTH, HEADS, num_layers=(1, 2), dim_feedforward=5, dropout=0.0)

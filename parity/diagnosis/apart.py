@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -18,35 +17,49 @@ def first_apart(ours: Mapping[str, Call], theirs: Mapping[str, Call], order: lis
     Args:
         ours: torch's calls, by path.
         theirs: linen's.
-        order: pairs of paths, as torch calls them.
+        order: pairs of paths, as torch calls them; of a stack of layers, one pair for each.
     """
-    before = ""
+    before, layers = "", {}
     for one, other in order:
-        name = f"{other or 'the module'} (torch: {one or 'the module'})"
-        if not _same(ours[one].taken, theirs[other].taken):
+        layers.setdefault(one, []).append(other)
+    for one, others in layers.items():
+        name = f"{', '.join(others) or 'the module'} (torch: {one or 'the module'})"
+        taken = _seen(theirs, others[0], "taken")
+        if not _has(taken, ours[one].taken):
             yield f"{before}what enters {name} differs already"
             return
-        if not _same(ours[one].given, theirs[other].given):
-            enters = _entering(ours[one].taken, theirs[other].taken)
-            yield f"{before}{name} is the first layer whose output differs; what enters it {enters}"
+        if not _has(_seen(theirs, others[-1], "given"), ours[one].given):
+            entering = _entering(ours[one].taken, taken)
+            yield f"{before}{name} is the first layer whose output differs; what enters it {entering}"
             return
         before = f"the layers agree up to {name}; "
     if before:
         yield f"{before}look behind it"
 
 
-def _entering(one: np.ndarray | None, other: np.ndarray | None) -> str:
+def _seen(calls: Mapping[str, Call], path: str, what: str) -> list[np.ndarray]:
+    """What a call takes or gives; of one inside a scan, what the calls around it do."""
+    own = getattr(calls[path], what)
+    return list(own) or [
+        array for outer in calls[path].around if outer in calls for array in getattr(calls[outer], what)
+    ]
+
+
+def _has(seen: list[np.ndarray], wanted: tuple[np.ndarray, ...]) -> bool:
+    """Whether the first of torch's arrays is among linen's, in whatever layout."""
+    return not wanted or any(_same(wanted[0], array) for array in seen)
+
+
+def _entering(wanted: tuple[np.ndarray, ...], seen: list[np.ndarray]) -> str:
     """Whether the same numbers stand in the same order, where shapes can tell."""
-    rows = one is not None and other is not None and one.ndim < 3 and one.shape == other.shape
-    return "has the same numbers in another order" if rows and not _within(one, other) else "agrees"
+    alike = [array for array in seen if wanted and wanted[0].ndim < 3 and array.shape == wanted[0].shape]
+    moved = alike and not any(_within(wanted[0], array) for array in alike)
+    return "has the same numbers in another order" if moved else "agrees"
 
 
-def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
-    """The same numbers, in whatever layout."""
-    if one is None or other is None or one.size != other.size:
-        return one is other
-    return _within(np.sort(one, axis=None), np.sort(other, axis=None))
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.size == other.size and _within(np.sort(one, axis=None), np.sort(other, axis=None))
 
 
-def _within(one: Any, other: Any) -> bool:
+def _within(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.abs(one - other).max(initial=0.0) <= 1e-10 * float(np.abs(one).max(initial=1.0)))

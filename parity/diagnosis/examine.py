@@ -89,7 +89,7 @@ class Examination:
     names: bool
     cotangents: Any
     runs: tuple[Run, Run]
-    layers: Callable[..., Explanation] | None = None
+    layers: Any = None
 
     def __call__(self, leaves: tuple[Leaf, ...]) -> Explanation:
         """The causes, the likeliest first."""
@@ -99,11 +99,16 @@ class Examination:
         notes: list[str] = []
         findings = [(leaf.path, self._finding(leaf)) for leaf in failing[:_EXAMINED]]
         own = [f"{path}: {finding}" for path, finding in together(findings)]
+        if self.layers:
+            notes += self._guarded([], self.layers.located, self.inputs.at("float64"), [leaf.path for leaf in failing])
+            if all("/batch_stats/" in leaf.path for leaf in failing):  # a field of the layer says more than a factor
+                own = [str(found) for found in self._guarded([], self._layered, failing)] or own
+                return Explanation(tuple(own[:1]), tuple(notes))
         if own and strong(findings):
-            return Explanation(tuple(own[:1]))
+            return Explanation(tuple(own[:1]), tuple(notes))
         found = self._guarded(notes, exchanged, {leaf.path: (*self._values(leaf.path), leaf.limit) for leaf in failing})
         found = found or self._guarded(notes, self._fed, failing, True)
-        found = found or self._guarded(notes, self._layered, notes, failing)
+        found = found or self._guarded(notes, self._layered, failing)
         found = found or self._guarded(notes, self._tried, failing)
         found = found or self._guarded(notes, self._fed, failing, False)
         if not self.layers and failing[0].quantity == "output":
@@ -143,12 +148,10 @@ class Examination:
                 yield fed.finding
                 return
 
-    def _layered(self, notes: list[str], failing: list[Leaf]) -> Iterator[str]:
+    def _layered(self, failing: list[Leaf]) -> Iterator[Finding]:
         limits = {leaf.path: leaf.limit for leaf in failing if leaf.quantity == "output"}
         if self.layers and limits:
-            found = self.layers(self.inputs.at("float64"), self.runs[0], limits)
-            notes.extend(found.notes)
-            yield from found.sentences
+            yield from self.layers(self.inputs.at("float64"), self.runs[0], limits)
 
     def _aligned(self) -> Iterator[str]:
         from parity.diagnosis.aligned import first_apart

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 from parity.arrays import as_value
 from parity.calls import Call, linen_calls, torch_calls
 from parity.diagnosis.apart import first_apart
-from parity.diagnosis.findings import Explanation, Finding
+from parity.diagnosis.findings import Finding
 from parity.inputs import Inputs
-from parity.module_sides import LinenFunction, TorchFunction
+from parity.module_sides import STATISTICS, LinenFunction, TorchFunction
 from parity.scopes import jax_scope, torch_scope
 from parity.trees import flatten
 from parity.vjp import Run
@@ -42,16 +42,22 @@ class Layers:
     torch: TorchFunction
     linen: LinenFunction
 
-    def __call__(self, inputs: Inputs, left: Run, limits: Mapping[str, float]) -> Explanation:
-        """The fields that close the gap of the outputs, and the first layer that differs."""
+    def __call__(self, inputs: Inputs, left: Run, limits: Mapping[str, float]) -> Iterator[Finding]:
+        """The fields that close the gap of the outputs."""
         wanted = {path: left.outputs[path].data for path in limits if path in left.outputs}
-        sentences = tuple(str(finding) for finding in self._mended(inputs, wanted, limits)) if wanted else ()
-        return Explanation(sentences, tuple(self.located(inputs)))
+        return self._mended(inputs, wanted, limits) if wanted else iter(())
 
-    def located(self, inputs: Inputs) -> Iterator[str]:
-        """The first layer that differs: where torch's calls and linen's part."""
+    def located(self, inputs: Inputs, failing: Collection[str]) -> Iterator[str]:
+        """The first layer that differs: where torch's calls and linen's part, or whose statistics do."""
         ours, theirs = self._torch_layers(inputs), self._linen_layers(inputs)[0]
-        yield from first_apart(ours, theirs, self._order(ours, theirs))
+        order = self._order(ours, theirs)
+        remembered = f"output/{STATISTICS}/"
+        if failing and all(path.startswith(remembered) for path in failing):
+            parents = {path.removeprefix(remembered).rpartition("/")[0] for path in failing}
+            one, other = next(pair for pair in order if pair[1] in parents)
+            yield f"{other} (torch: {one}) is the first layer whose running statistics differ; every output agrees"
+        elif any(not path.startswith("grad/") for path in failing):
+            yield from first_apart(ours, theirs, order)
 
     def _order(self, ours: Mapping[str, Call], theirs: Mapping[str, Call]) -> list[tuple[str, str]]:
         """Pairs of layers in the order of torch's calls."""
