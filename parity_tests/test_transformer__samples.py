@@ -20,7 +20,7 @@ def test_every_entry_has_a_counterpart():
 
 @pytest.mark.parametrize("entry", TRANSFORMERS)
 def test_samples_hold_at_float64(parity, entry):
-    """One in 17, for the settings of neighbours take turns by powers of two."""
+    """One in 35, for the settings of neighbours take turns by powers of two."""
     assert check_nested_entry(parity, entry, TRANSFORMERS[entry], UNMATCHED, every=35, dtypes=("float64",)) >= 2
 
 

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Whole models as people write them: torch's with channels first, linen's with channels last and names of its own."""
-=======
 """Whole models as people write them: torch's with channels first, linen's with channels last and linen's names."""
->>>>>>> bridge
 
 from typing import Any
 
