@@ -81,7 +81,7 @@ def limits_of(right: Right, settings: Settings) -> Iterator[str]:
 def remedy_for(error: Exception, jit: bool) -> str:
     """What to do about a function that failed, where it is known, as a sentence to append."""
     kind = type(error).__name__
-    if "must be Tensor, not" in str(error):
+    if "must be Tensor, not" in str(error) or "(Tensor input" in str(error):  # as each version of torch has it
         return ' A second function of torch tensors needs right="torch".'
     if kind == "TracerArrayConversionError":
         return ' Use jnp in place of np; a function of NumPy arrays needs right="numpy".'

@@ -46,6 +46,11 @@ def _pointwise(name: str, torch_fn: Callable, jax_fn: Callable) -> Maker:
     return lambda rng, shape: Step(name, lambda x, w: torch_fn(x), lambda x, w: jax_fn(x), shape)
 
 
+def _abs(x: Any) -> Any:
+    """|x| with torch's derivative of 0 at 0, where jnp.abs has 1: squares of small numbers underflow to it."""
+    return x * jnp.sign(x)
+
+
 _PAIRS: dict[str, tuple[Callable, Callable]] = {
     "relu": (torch.relu, jax.nn.relu),
     "gelu": (functional.gelu, lambda x: jax.nn.gelu(x, approximate=False)),
@@ -57,13 +62,13 @@ _PAIRS: dict[str, tuple[Callable, Callable]] = {
     "elu": (functional.elu, jax.nn.elu),
     # jax.nn.leaky_relu has the slope 1 at 0, torch the small one.
     "leaky_relu": (functional.leaky_relu, lambda x: jnp.where(x > 0, x, 0.01 * x)),
-    "abs": (torch.abs, jnp.abs),
+    "abs": (torch.abs, _abs),
     "square": (lambda x: torch.square(x / 8), lambda x: jnp.square(x / 8)),  # within float16's range for longer
     "sin": (torch.sin, jnp.sin),
     "arctan": (torch.arctan, jnp.arctan),
     "erf": (torch.erf, jax.scipy.special.erf),
     "log1p of the square": (lambda x: torch.log1p(x * x), lambda x: jnp.log1p(x * x)),
-    "exp of minus abs": (lambda x: torch.exp(-x.abs()), lambda x: jnp.exp(-jnp.abs(x))),
+    "exp of minus abs": (lambda x: torch.exp(-x.abs()), lambda x: jnp.exp(-_abs(x))),
     "softsign": (functional.softsign, lambda x: x / (1 + jnp.abs(x))),
     "hypotenuse": (lambda x: (x * x + 1).sqrt(), lambda x: jnp.sqrt(x * x + 1)),
     "rsqrt": (lambda x: (x * x + 0.5).rsqrt(), lambda x: jax.lax.rsqrt(x * x + 0.5)),

@@ -54,7 +54,8 @@ def test_json_has_the_worst_element(report):
 
 def test_json_names_the_versions_that_ran(report):
     versions = strict(report.to_json())["versions"]
-    assert (versions["torch"], versions["numpy"]) == (str(torch.__version__), np.__version__)
+    assert versions["numpy"] == np.__version__
+    assert versions["torch"].split("+")[0] == torch.__version__.split("+")[0]  # some wheels leave out +cu130
 
 
 def test_json_writes_infinities_as_strings(infinite):
