@@ -17,11 +17,13 @@ from parity.diagnosis.alternatives import PASSED
 from parity.diagnosis.flat import Flat, Step, every_step
 from parity.diagnosis.machines import Call, Edit
 from parity.diagnosis.proposals import Alternative, Program, Proposal
+from parity.diagnosis.words import WORDS
 
-__all__ = ["WORDS", "Value", "Wires", "Wiring"]
+__all__ = ["Value", "Wires", "Wiring"]
 
 _MOVES = ("broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "convert_element_type", "copy", "slice")
 _ARITHMETIC = ("add", "sub", "mul", "div", "max", "min", "dot_general", "pow")
+_OPERANDS = (*_ARITHMETIC, "integer_pow", "square", "log", "exp")
 _LAYERS = ("dot_general", "conv_general_dilated", "add")
 _TERMS = {
     "{} is added": lambda u, v: u + v,
@@ -118,16 +120,6 @@ def _called(step: Step) -> str:
     return f"the {WORDS.get(step.name, step.name)} at {step.source}" if step.source else f"a {step.name}"
 
 
-WORDS = {
-    "add": "sum",
-    "sub": "difference",
-    "mul": "product",
-    "dot_general": "matrix product",
-    "div": "quotient",
-    "select_n": "choice",
-}
-
-
 class Wiring:
     """The changes of wires that there are, the simplest first."""
 
@@ -189,7 +181,7 @@ class Wiring:
                 if first.name not in _MOVES:
                     text = f"{_at(first)} the {WORDS.get(first.name, 'value')} goes through {name}"
                     yield Proposal(text, {step.number: _through(function) for step in steps})
-                for place in range(len(first.inputs)) if first.name in _ARITHMETIC else ():
+                for place in range(len(first.inputs)) if first.name in _OPERANDS else ():
                     if first.literal(place) is None:
                         text = f"{_at(first)} operand {place} of the {WORDS.get(first.name, first.name)}"
                         edit = _through(function, place)
@@ -203,10 +195,20 @@ class Wiring:
                 continue
             for value in self._wires.earlier(steps) if earlier else self._wires.given(steps):
                 fits = value.shapes[0] == first.shape or (not earlier and _broadcasts(value.shapes[0], first.shape))
+                if fits and value.dtype == bool and not earlier:
+                    yield from _masked(steps, value)
                 if fits and np.issubdtype(value.dtype, np.floating):
                     for text, function in _TERMS.items():
                         edits = {step.number: _joined(function, value.at(k)) for k, step in enumerate(steps)}
                         yield Proposal(f"{_at(first)} {text.format(value.name)}", edits)
+
+
+def _masked(steps: list[Step], value: Value) -> Iterator[Proposal]:
+    """A mask that is not applied."""
+    for keeps in (False, True):
+        text = f"{_at(steps[0])} the value is 0 where {value.name} is {not keeps}: a mask left out"
+        edit = _joined(lambda u, v, k=keeps: u * (v if k else 1 - 1 * v), value.slots[0])
+        yield Proposal(text, {step.number: edit for step in steps})
 
 
 def _float(step: Step) -> bool:
