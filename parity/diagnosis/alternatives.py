@@ -225,7 +225,6 @@ PASSED: dict[str, Callable[[Any, Any], Any]] = {
     "1 / x": lambda _, x: 1 / x,
     "a clip to at most 1": lambda xp, x: xp.minimum(x, 1),
     "a clip to at least 1": lambda xp, x: xp.maximum(x, 1),
-    "a floor, as of a staircase or of whole epochs,": _named("floor"),
     "half a cosine, (1 - cos(pi x)) / 2,": lambda xp, x: (1 - xp.cos(xp.pi * x)) / 2,
     "a division by its sum over the last axis (what is masked before a softmax still adds up to 1)": lambda _, x: (
         x / x.sum(-1, keepdims=True)

@@ -49,11 +49,16 @@ def _moved(program: Program, group: list[Step], axes: tuple[int, ...], where: st
     for other in sorted(every, key=lambda found: abs(len(found) - len(axes))):
         edits: dict[int, Edit] = {}
         for step in group:
-            edits[step.number] = lambda call, o=other: call.run(axes=o)
+            edits[step.number] = _reduced(other, keep=not step.shape)
             edits.update(_behind(program, step, axes, other))
         nouns = {_NOUNS.get(step.name, "reduction") for step in group}
         noun = nouns.pop() if len(nouns) == 1 else "reduction"
         yield Proposal(f"{where} the {noun} runs over {_axes(other)} instead of {_axes(axes)}", edits)
+
+
+def _reduced(axes: tuple[int, ...], *, keep: bool) -> Edit:
+    """Over these axes; what was one number goes with whatever it went with."""
+    return lambda call: [call.xp.expand_dims(call.run(axes=axes)[0], axes)] if keep else call.run(axes=axes)
 
 
 def _axes(axes: tuple[int, ...]) -> str:

@@ -12,7 +12,7 @@ from parity.diagnosis.alternatives import KINKS
 from parity.diagnosis.flat import Step
 from parity.diagnosis.machines import Call, Edit
 from parity.diagnosis.proposals import Alternative, Program
-from parity.diagnosis.rewired import WORDS
+from parity.diagnosis.words import WORDS
 
 __all__ = ["gradient_swaps"]
 

@@ -49,8 +49,6 @@ def _factor(gap: Gap) -> Iterator[Remedy]:
     if factor == 0 or not math.isfinite(factor) or math.isclose(factor, 1, rel_tol=1e-9):
         return
     finding = factor_finding(factor, gap, _lengths(gap))
-    if gap.clues.gradient:  # the output is right: what makes the derivative so may stand in the program
-        finding = replace(finding, strong=False)
     # One number is some multiple of any other: only a factor that mistakes have explains it, and that one weakly.
     if finding.strong and gap.evidence == 1:
         finding = replace(finding, strong=False, lone=True)
@@ -151,7 +149,7 @@ def _affine(gap: Gap) -> Iterator[Remedy]:
         return
     named = factor_finding(float(slope), gap, {})
     sentence = f"torch == {slope:.6g} x jax + {shift:.6g} everywhere"
-    if named.strong and gap.evidence > 8 and not gap.clues.gradient:
+    if named.strong and gap.evidence > 8:
         cause = named.sentence.partition(" x jax everywhere")[2]
         yield Remedy(Finding(f"{sentence}; the scale{cause}", named.trap), slope * gap.right + shift, freedom=2)
     cause = "; look for a scale and an offset on one side only"

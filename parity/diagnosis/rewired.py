@@ -12,16 +12,19 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from jax import numpy as jnp
 
 from parity.diagnosis.alternatives import PASSED
 from parity.diagnosis.flat import Flat, Step, every_step
 from parity.diagnosis.machines import Call, Edit
 from parity.diagnosis.proposals import Alternative, Program, Proposal
+from parity.diagnosis.words import WORDS
 
-__all__ = ["WORDS", "Value", "Wires", "Wiring"]
+__all__ = ["Value", "Wires", "Wiring"]
 
 _MOVES = ("broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "convert_element_type", "copy", "slice")
 _ARITHMETIC = ("add", "sub", "mul", "div", "max", "min", "dot_general", "pow")
+_OPERANDS = (*_ARITHMETIC, "integer_pow", "square", "log", "exp")
 _LAYERS = ("dot_general", "conv_general_dilated", "add")
 _TERMS = {
     "{} is added": lambda u, v: u + v,
@@ -118,16 +121,6 @@ def _called(step: Step) -> str:
     return f"the {WORDS.get(step.name, step.name)} at {step.source}" if step.source else f"a {step.name}"
 
 
-WORDS = {
-    "add": "sum",
-    "sub": "difference",
-    "mul": "product",
-    "dot_general": "matrix product",
-    "div": "quotient",
-    "select_n": "choice",
-}
-
-
 class Wiring:
     """The changes of wires that there are, the simplest first."""
 
@@ -189,7 +182,7 @@ class Wiring:
                 if first.name not in _MOVES:
                     text = f"{_at(first)} the {WORDS.get(first.name, 'value')} goes through {name}"
                     yield Proposal(text, {step.number: _through(function) for step in steps})
-                for place in range(len(first.inputs)) if first.name in _ARITHMETIC else ():
+                for place in range(len(first.inputs)) if first.name in _OPERANDS else ():
                     if first.literal(place) is None:
                         text = f"{_at(first)} operand {place} of the {WORDS.get(first.name, first.name)}"
                         edit = _through(function, place)
@@ -202,22 +195,30 @@ class Wiring:
             if not _float(first) or first.bodies or len(first.outputs) > 1 or first.name in _MOVES:
                 continue
             for value in self._wires.earlier(steps) if earlier else self._wires.given(steps):
-                fits = value.shapes[0] == first.shape or (not earlier and _broadcasts(value.shapes[0], first.shape))
-                if fits and np.issubdtype(value.dtype, np.floating):
+                if not (value.shapes[0] == first.shape or (not earlier and _broadcasts(value.shapes[0], first.shape))):
+                    continue
+                if value.dtype == bool and not earlier:
+                    yield from _masked(steps, value)
+                if jnp.issubdtype(value.dtype, np.floating):
                     for text, function in _TERMS.items():
                         edits = {step.number: _joined(function, value.at(k)) for k, step in enumerate(steps)}
                         yield Proposal(f"{_at(first)} {text.format(value.name)}", edits)
 
 
+def _masked(steps: list[Step], value: Value) -> Iterator[Proposal]:
+    """A mask that is not applied."""
+    for keeps, kept in ((False, lambda u, v: u * (1 - 1 * v)), (True, lambda u, v: u * v)):
+        text = f"{_at(steps[0])} the value is 0 where {value.name} is {not keeps}: a mask left out"
+        edit = _joined(kept, value.slots[0])
+        yield Proposal(text, {step.number: edit for step in steps})
+
+
 def _float(step: Step) -> bool:
-    return bool(step.outputs) and np.issubdtype(getattr(step.eqn.outvars[0].aval, "dtype", np.int64), np.floating)
+    return bool(step.outputs) and jnp.issubdtype(getattr(step.eqn.outvars[0].aval, "dtype", np.int64), np.floating)
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
-    try:
-        return np.broadcast_shapes(shape, to) == to
-    except ValueError:
-        return False
+    return len(shape) <= len(to) and all(a in (1, b) for a, b in zip(shape[::-1], to[::-1], strict=False))
 
 
 def _at(step: Step) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jax import numpy as jnp
 from jax.extend import source_info_util
 
 from parity.jaxprs import inner_programs
@@ -127,7 +128,7 @@ def missing_constants(steps: Sequence[Step]) -> list[Constant]:
     found: dict[Any, list[Constant]] = {}
     for step in steps:
         kind = _MISSING.get(step.name)
-        if kind is not None and np.issubdtype(step.eqn.outvars[0].aval.dtype, np.floating):
+        if kind is not None and jnp.issubdtype(step.eqn.outvars[0].aval.dtype, np.floating):
             constant = Constant(((step.number, kind),), float(kind == SCALED), False, step.name, step.source)
             found.setdefault(step.site, []).append(constant)
     return [_merged(group) for group in found.values()]

@@ -12,11 +12,11 @@ from typing import Any
 from parity.diagnosis.flat import Flat, Step
 from parity.diagnosis.machines import Call, Edit, done
 from parity.diagnosis.proposals import Program, Proposal
-from parity.diagnosis.rewired import WORDS
+from parity.diagnosis.words import WORDS
 
 __all__ = ["swapped"]
 
-_LONG = 16  # steps of both stretches together
+_LONG = 28  # steps of both stretches together
 _BACK = 4  # values on the way back from one that may be where a stretch begins
 _STEPS, _MOST = 600, 400  # of a program, and pairs of stretches, the shortest first
 _PLAIN = ("broadcast_in_dim", "reshape", "transpose", "squeeze", "convert_element_type", "copy", "stop_gradient", "neg")

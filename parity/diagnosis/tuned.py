@@ -58,7 +58,7 @@ class Tuned:
             for new in dict.fromkeys((0.999, 0.99, 0.9, 0.95, 0.98, 0.5, 0.1, 0.01, 1 - old)):
                 for line in (*lines, "") if old != new else ():
                     edits = self._together(old, new, line)
-                    results = self._screen.trial(edits) if len(edits) > 1 else None
+                    results = self._screen.trial(edits) if len(edits) > 1 and self._has_rest(old) else None
                     if results is not None and self._target.passed_by(results):
                         yield _shared(old, new, line, edits)
 
@@ -66,8 +66,12 @@ class Tuned:
         """The same of whatever value closes the gap."""
         for old in sorted({c.value for c in self._found if not c.whole and 0 < c.value < 1}):
             value = self._solver.solved(lambda new, o=old: self._moved(o, new), old)
-            if value is not None and 0 < value < 1 and len(self._together(old, value)) > 1:
+            if value is not None and 0 < value < 1 and self._has_rest(old):
                 yield _shared(old, value, "", self._together(old, value))
+
+    def _has_rest(self, share: float) -> bool:
+        """Whether what is left of a share stands in the program too."""
+        return any(np.isclose(c.value, 1 - share**k, rtol=1e-9, atol=0) for c in self._found for k in (1, 2, 3))
 
     def _moved(self, old: float, new: float) -> Values | None:
         return self._screen.start if new == old else self._screen.trial(self._together(old, new))

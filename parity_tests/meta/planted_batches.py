@@ -81,7 +81,7 @@ MISTAKES = (
         masked_loss,
         partial(masked_loss, divide_by_all=True),
         FIT,
-        named=("10/7", "1.428", "masked", "10 at"),
+        named=("10/7", "1.428", "masked", "10 is 7"),
     ),
     batches(
         "pixels not divided by 255",

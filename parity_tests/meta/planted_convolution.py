@@ -149,7 +149,7 @@ MISTAKES = (
         partial(convolve, feature_group_count=2),
         lambda x, k: convolve(x[:, np.array([0, 2, 1, 3])], k, feature_group_count=2),
         WIDE,
-        named=("group", "permut", "channel"),
+        named=("group", "permut", "channel", "the gather is left out"),
     ),
     plant(
         "a transposed convolution without mirroring its kernel",

@@ -91,7 +91,7 @@ MISTAKES = (
         last(lambda x, kernel, bias: conv(x, kernel, 0 * bias)),
         BIASED,
         caught=("output", "grad/2"),
-        named=("bias", "left out", "missing", "0 at"),
+        named=("bias", "left out", "missing", "0 is 1"),
     ),
     plant(
         "an even window padded more in front",

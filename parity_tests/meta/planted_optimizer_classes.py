@@ -82,7 +82,7 @@ MISTAKES = (
         {"amsgrad": True, "betas": (0.9, 0.5)},
         twins.adam(RATE, betas=(0.9, 0.5), amsgrad=True),
         optax.amsgrad(RATE, b2=0.5),
-        ("amsgrad", "correct", "max"),
+        ("amsgrad", "correct", "max", "the factor is not there"),
     ),
     planted(
         "dampening of the first gradient too",

@@ -145,7 +145,7 @@ MISTAKES = (
         outputs(recurrent),
         lambda x, w, start: outputs(recurrent)(x, w, 0 * start),
         STARTED,
-        named=("not used", "start", "state", "0 at"),
+        named=("not used", "start", "state", "0 is 1"),
     ),
     plant(
         "the initial states of two layers in each other's place",

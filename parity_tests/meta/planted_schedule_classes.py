@@ -173,7 +173,7 @@ MISTAKES = (
         plateau(bears=lambda bad: bad > 2, bar=lambda best: best * (1 - 1e-4)),
         plateau(bears=lambda bad: bad >= 2, bar=lambda best: best * (1 - 1e-4)),
         WATCHED,
-        named=(">=", "patience", "one step", "off by one", "2 at"),
+        named=(">=", "patience", "one step", "off by one", "2 is 3"),
     ),
     plant(
         "a plateau's threshold left out",

@@ -72,7 +72,7 @@ MISTAKES = (
         clipped_steps(),
         clipped_steps(per_leaf=True),
         INPUTS,
-        named=("clip", "norm", "is the sum at"),
+        named=("clip", "norm", "of the sqrt is the sum"),
     ),
     plant(
         "gradients not clipped",

@@ -148,3 +148,19 @@ def test_an_operand_that_one_side_detaches_is_named():
 def test_a_slope_is_no_power():
     found = diagnosis(lambda x: functional.leaky_relu(x), lambda x: jnp.where(x > 0, x, 0.1 * x), (ROWS,))
     assert "is 0.01" in found
+
+
+def test_a_power_of_the_complement_is_named():
+    found = diagnosis(
+        lambda z: -((1 - z.sigmoid()) ** 2) * z.sigmoid().log(),
+        lambda z: -(jax.nn.sigmoid(z) ** 2) * jnp.log(jax.nn.sigmoid(z)),
+        (ROWS,),
+    )
+    assert "goes through 1 - x, the complement" in found
+
+
+def test_a_norm_of_rows_for_the_norm_of_all_is_named():
+    found = diagnosis(
+        lambda x: torch.tanh(x / x.norm(dim=1, keepdim=True)), lambda x: jnp.tanh(x / jnp.linalg.norm(x)), (ROWS,)
+    )
+    assert "the sum runs over axis 1 instead of axes (0, 1)" in found
