@@ -24,7 +24,7 @@ from parity.inputs import cotangent
 from parity.layers import TorchLayer, linen_layers, torch_layers, tree_layers
 from parity.message import first_line
 from parity.optimizer_memory import as_array
-from parity.trees import map_leaves
+from parity.trees import flatten, map_leaves
 
 __all__ = ["Link", "Rename", "as_linen", "as_torch", "carried", "links", "to_linen", "to_torch"]
 
@@ -192,7 +192,9 @@ def links(
         right = linen_layers(modules[1], theirs, _parts(left))
     except Exception as error:
         said = f"{type(error).__name__}: {first_line(error)}"
-        raise InputError(f"{function}: linen_module must initialise on the inputs, got {said}.") from error
+        images = not channels_last and any(getattr(leaf, "ndim", 0) > 2 for leaf in flatten(inputs).values())
+        hint = " A port that takes channels last is told so by channels_last." if images else ""
+        raise InputError(f"{function}: linen_module must initialise on the inputs, got {said}.{hint}") from error
     pairs = paired(function, left, right, rename, called=True)
     drawn = map_leaves(_drawn, inputs)
     moved = with_channels_last(drawn) if channels_last else drawn

@@ -68,3 +68,13 @@ def test_without_the_port_the_order_is_asked_for():
         parity.InputError, match=r"^to_torch: shapes must tell how an image is flattened, got first behind 3"
     ):
         parity.to_torch(variables, Image())
+
+
+def test_a_port_that_fails_on_channels_first_is_told_of_the_word():
+    class Small(linen.Module):
+        @linen.compact
+        def __call__(self, x):  # (batch, height, width, channels)
+            return linen.max_pool(linen.Conv(3, (2, 2))(x), (4, 4)).reshape(len(x), 3)
+
+    with pytest.raises(parity.InputError, match=r"A port that takes channels last is told so by channels_last\.$"):
+        parity.to_linen(nn.Conv2d(1, 3, 2), Small(), (np.zeros((1, 1, 5, 4)),))
