@@ -191,7 +191,7 @@ def optax_ctc(log_probs, labels, steps, counts, **options):
 SPEECH = (np.array([[1, 2, 0], [3, 3, 1]]), np.array([6, 7]), np.array([2, 3]))
 
 
-@pytest.mark.parametrize("blank", [0, 3])
+@pytest.mark.parametrize("blank", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_ctc_of_optax_is_a_third_voice(rng, blank):
     """Where alignments are possible and likely, optax has the same losses; 1e-12 of their size."""
     log_probs, (labels, steps, counts) = log_softmax(rng.normal(size=(7, 2, 4))), SPEECH

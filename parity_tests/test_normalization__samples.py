@@ -12,11 +12,9 @@ from module_samples import entries
 from proven_samples import check_coverage, of_this_torch
 
 COUNTERPARTS = {**BATCH, **INSTANCE, **NORMS}
-# Three axes cost as much as two and differ in nothing but their number.
-QUICK = [
-    pytest.param(entry, marks=pytest.mark.slow) if entry.endswith("3d") or entry == "GroupNorm" else entry
-    for entry in COUNTERPARTS
-]
+# The numbers of axes differ in nothing else.
+SLOW = ("3d", "BatchNorm1d", "InstanceNorm2d", "GroupNorm", "LocalResponseNorm")
+QUICK = [pytest.param(entry, marks=pytest.mark.slow) if entry.endswith(SLOW) else entry for entry in COUNTERPARTS]
 
 
 def test_every_entry_has_a_counterpart():

@@ -39,7 +39,11 @@ def compared(parity, rng, cls, dtype):
     assert {leaf.path.split("/")[1] for leaf in report.leaves} == {name.split("/")[0] for name in sets()}
 
 
-@pytest.mark.parametrize("cls", OF_GRADIENTS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls",
+    [pytest.param(cls, marks=[pytest.mark.slow] * (cls is torch.optim.Muon)) for cls in OF_GRADIENTS],  # 11 s
+    ids=lambda cls: cls.__name__,
+)
 def test_every_option_set_agrees(parity, rng, cls):
     compared(parity, rng, cls, "float64")
 

@@ -24,7 +24,7 @@ def test_every_class_of_torch_has_its_schedule():
     assert {*CASES, "sequential_lr", "chained_lr", "reduce_lr_on_plateau"} == set(jax_side.__all__)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "one_cycle_lr")) for n in CASES])
 def test_schedule_agrees(parity, name):
     """100 steps of every case, the steps traced; the first rate is an input, so float32 starts from its own."""
 

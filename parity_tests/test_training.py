@@ -91,7 +91,7 @@ def read(state):
 
 def test_the_training_runs_agree(parity):
     """One epoch, the short batch at its end included: step by step from torch's state, and free from end to end."""
-    report = parity.compare_training(*taken(0, epochs=1), maps=4)
+    report = parity.compare_training(*taken(0, epochs=1), maps=2)
     assert report.ok, report
     assert report.chaos == {"float64": None, "float32": None}
 
@@ -183,7 +183,9 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("name", PLANTED)
+@pytest.mark.parametrize(
+    "name", [*list(PLANTED)[:2], *(pytest.param(n, marks=pytest.mark.slow) for n in list(PLANTED)[2:])]
+)
 def test_a_planted_mistake_shows_at_once(parity, name):
     left, right, batches = taken(0, epochs=1)
     report = parity.compare_training(left, PLANTED[name](right), batches[:3], dtypes=("float64",), record=False)

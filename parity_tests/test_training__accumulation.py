@@ -98,7 +98,7 @@ def last_part_only(state, images, labels):
     return jax_training.train_step(state, images[-8:], labels[-8:])
 
 
-@pytest.mark.parametrize("mistake", [summed, pytest.param(last_part_only, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("mistake", [pytest.param(summed, marks=pytest.mark.slow), last_part_only])
 def test_a_planted_mistake_shows_at_once(parity, rng, mistake):
     left, right = sides(rng)
     wrong = replace(right, step=mistake)

@@ -92,7 +92,7 @@ def test_one_random_row_a_step_agrees(parity, rng):
     assert report.ok, report
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("momentum", [pytest.param(0.0, marks=pytest.mark.slow), 0.9])
 def test_the_wave_runs_agree(parity, rng, momentum):
     x, y, weights = wave(rng)
     report = parity.compare_training(*sides("wave_state", weights, momentum=momentum), [(x, y)] * 60, maps=3)

@@ -43,7 +43,7 @@ def small(execute, folder):
 
 
 # A kernel of its own and all imports cost each some six seconds; a few stand for the rest in a quick run.
-QUICK = ("tensors", "optimizers")
+QUICK = ("tensors",)
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in NAMES])
