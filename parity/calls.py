@@ -53,21 +53,14 @@ def torch_calls(module: Any, run: Callable[[], Any]) -> dict[str, Call]:
     return found
 
 
-def linen_calls(run: Callable[[], Any], change: Callable[[Any], None] | None = None) -> dict[str, Call]:
-    """The same of linen's submodules, by path.
-
-    Args:
-        run: calls the module.
-        change: may alter a submodule before its call.
-    """
+def linen_calls(run: Callable[[], Any]) -> dict[str, Call]:
+    """The same of linen's submodules, by path."""
     import flax.linen as nn
 
     found: dict[str, Call] = {}
     inside: list[str] = []
 
     def record(call: Callable, args: Any, kwargs: Any, context: Any) -> Any:
-        if change is not None:
-            change(context.module)
         if context.method_name != "__call__":
             return call(*args, **kwargs)
         path, around = "/".join(context.module.path), tuple(reversed(inside))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Examination", "explained"]
 
 _SHOWN = 3
+_LARGEST = 3_000_000  # numbers that a program may compute and still be run over and over
 _EXAMINED = 8  # leaves whose numbers are looked into
 
 
@@ -103,7 +104,7 @@ class Examination:
         if self.layers:
             notes += self._guarded([], self.layers.located, self.inputs.at("float64"), [leaf.path for leaf in failing])
             if all("/batch_stats/" in leaf.path for leaf in failing):  # a field of the layer says more than a factor
-                own = [str(found) for found in self._guarded([], self._layered, failing)] or own
+                own = [str(found) for found in self._guarded([], self._called, failing)] or own
                 return Explanation(tuple(own[:1]), tuple(notes))
         if own and strong(findings):
             # The outputs are right: what makes their derivatives a multiple may stand in the program.
@@ -112,7 +113,7 @@ class Examination:
             return Explanation((*map(str, found), *own)[:1], tuple(notes))
         found = self._guarded(notes, exchanged, {leaf.path: (*self._values(leaf.path), leaf.limit) for leaf in failing})
         found = found or self._guarded(notes, self._fed, failing, True)
-        found = found or self._guarded(notes, self._layered, failing)
+        found = found or self._guarded(notes, self._called, failing)
         found = found or self._guarded(notes, self._tried, failing)
         found = found or self._guarded(notes, self._fed, failing, False)
         if not self.layers and failing[0].quantity == "output":
@@ -152,10 +153,15 @@ class Examination:
                 yield fed.finding
                 return
 
-    def _layered(self, failing: list[Leaf]) -> Iterator[Finding]:
-        limits = {leaf.path: leaf.limit for leaf in failing if leaf.quantity == "output"}
-        if self.layers and limits:
-            yield from self.layers(self.inputs.at("float64"), self.runs[0], limits)
+    def _called(self, failing: list[Leaf]) -> Iterator[Finding]:
+        """Another argument of a call, another field of a layer."""
+        from parity.diagnosis.called import calls_tried
+        from parity.diagnosis.retraced import Retraced
+        from parity.jaxprs import size_of
+
+        if size_of(self._traced.program) <= _LARGEST and telling(self._values(leaf.path)[0] for leaf in failing):
+            function = Retraced(self.sides[1].function, self.inputs.at("float64"), self.names, self.cotangents)
+            yield from calls_tried(function, self._target(failing))
 
     def _aligned(self) -> Iterator[str]:
         from parity.diagnosis.aligned import first_apart
@@ -177,14 +183,19 @@ class Examination:
         return Traced(program, tree, jax.arguments(inputs, "float64"), floats, self.cotangents, names)
 
     def _tried(self, failing: list[Leaf]) -> Iterator[Finding]:
+        """A step of the program done otherwise."""
         from parity.diagnosis.remedies import remedies_tried
-        from parity.diagnosis.traced import Target
         from parity.scopes import jax_scope
+
+        with jax_scope("float64"):
+            yield from remedies_tried(self._traced, self._target(failing))
+
+    def _target(self, failing: list[Leaf]) -> Any:
+        from parity.diagnosis.traced import Target
 
         values = {**self.runs[0].outputs, **self.runs[0].gradients}
         wanted = {path: value.data for path, value in values.items()}
         limits = {path: SEMANTIC * float(np.abs(data).max(initial=0.0)) for path, data in wanted.items()}
         limits.update({leaf.path: leaf.limit for leaf in failing})
         before = {**dict.fromkeys(wanted, 0.0), **{leaf.path: leaf.error for leaf in failing}}
-        with jax_scope("float64"):
-            yield from remedies_tried(self._traced, Target(wanted, limits, before))
+        return Target(wanted, limits, before)

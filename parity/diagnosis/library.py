@@ -1,0 +1,152 @@
+"""The calls that a port makes of functions from elsewhere, the libraries' and its own, and others in their place."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import os
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType, ModuleType
+from typing import Any
+
+__all__ = ["Handle", "Library", "LibraryCall"]
+
+_PUBLIC = (
+    *("jax.nn", "jax.numpy", "jax.numpy.linalg", "jax.numpy.fft", "jax.lax", "jax.image", "jax.scipy.special"),
+    *(
+        "jax.scipy.signal",
+        "jax.scipy.linalg",
+        "jax.scipy.stats",
+        "jax.scipy.ndimage",
+        "optax",
+        "optax.losses",
+        "flax.linen",
+    ),
+)
+_LIBRARIES = {"jax", "jaxlib", "flax", "optax", "chex", "einops", "numpy", "parity"}
+"""Their own calls of one another are not the port's."""
+
+_MEMBERS = 4  # of a list whose order may be another
+_INSTALLED = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")} | {sys.prefix})
+
+
+@dataclass(frozen=True)
+class LibraryCall:
+    """A call of a public function.
+
+    Attributes:
+        name: of the function, "jax.image.resize".
+        source: where it is made, "model.py:12 `y = resize(x, ...)`".
+        plain: the Python numbers, words, truth values and short lists it is given or takes by default, by parameter.
+        defaults: of its parameters.
+        rank: how many axes its first argument has.
+    """
+
+    name: str
+    source: str
+    plain: dict[str, Any] = field(compare=False)
+    defaults: dict[str, Any] = field(compare=False)
+    rank: int = field(compare=False, default=0)
+
+
+Handle = Callable[[LibraryCall, Callable, inspect.BoundArguments], Any]
+"""Makes the call, or another in its place."""
+
+
+class Library:
+    """Functions that a port may call, and every name that stands for one.
+
+    Attributes:
+        public: the libraries' functions by name, each once, where it is known best.
+    """
+
+    def __init__(self) -> None:
+        public = [sys.modules[name] for name in _PUBLIC if name in sys.modules]
+        ports = list(_ports_modules())
+        known = {id(f): (name, f) for module in ports for name, f in vars(module).items() if _is_own(module, f)}
+        for module in public:
+            for name, function in vars(module).items():
+                if _is_function(function) and not name.startswith("_"):
+                    known.setdefault(id(function), (f"{module.__name__}.{name}", function))
+        self.public = {name: function for name, function in known.values() if name.partition(".")[0] in _LIBRARIES}
+        self._bound = [
+            (vars(module), key, *known[id(value)])
+            for module in (*ports, *public)
+            for key, value in vars(module).items()
+            if id(value) in known
+        ]
+
+    @contextmanager
+    def watched(self, handle: Handle) -> Iterator[None]:
+        """Every call of theirs that is made meanwhile goes through ``handle``; names are bound back at the end."""
+        try:
+            for space, key, name, function in self._bound:
+                space[key] = _Watched(name, function, handle)
+            yield
+        finally:
+            for space, key, _, function in self._bound:
+                space[key] = function
+
+
+def _ports_modules() -> Iterator[ModuleType]:
+    """Those that nobody installed: the port's own, and what it is made of."""
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, ModuleType) and name.partition(".")[0] not in _LIBRARIES:
+            place = getattr(module, "__file__", None)
+            if place and not os.path.abspath(place).startswith(_INSTALLED):
+                yield module
+
+
+def _is_own(module: ModuleType, value: Any) -> bool:
+    return _is_function(value) and getattr(value, "__module__", "") == module.__name__
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) and not isinstance(value, type)
+
+
+class _Watched:
+    """A function that stands in for another, and is it in all else."""
+
+    def __init__(self, name: str, function: Callable, handle: Handle) -> None:
+        self._name, self._function, self._handle = name, function, handle
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._function, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        frame = sys._getframe(1)
+        caller = frame.f_globals.get("__name__", "")
+        if caller.partition(".")[0] in _LIBRARIES or caller == self._function.__module__:
+            return self._function(*args, **kwargs)
+        try:
+            bound = inspect.signature(self._function).bind(*args, **kwargs)
+        except (TypeError, ValueError):  # it has no signature, or an error message of its own
+            return self._function(*args, **kwargs)
+        return self._handle(_call(self._name, frame, bound), self._function, bound)
+
+
+def _call(name: str, frame: FrameType, bound: inspect.BoundArguments) -> LibraryCall:
+    parameters = bound.signature.parameters
+    defaults = {name: parameter.default for name, parameter in parameters.items()}
+    given = {**defaults, **bound.arguments}
+    plain = {
+        name: value
+        for name, value in given.items()
+        if isinstance(value, (bool, int, float, str))
+        or (value is None and "bool" in str(parameters[name].annotation))
+        or (isinstance(value, (list, tuple)) and 1 < len(value) <= _MEMBERS)
+    }
+    rank = getattr(next(iter(bound.arguments.values()), None), "ndim", 0)
+    return LibraryCall(name, _line(frame), plain, defaults, rank)
+
+
+def _line(frame: FrameType) -> str:
+    path, number = frame.f_code.co_filename, frame.f_lineno
+    near = os.path.relpath(path)
+    code = linecache.getline(path, number).strip()
+    return f"{os.path.basename(path) if near.startswith('..') else near}:{number} `{code[:80]}`"
