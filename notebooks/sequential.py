@@ -80,7 +80,7 @@ for title, make in models.items():
     module, port = make(torch_side), make(jax_side)
     shapes = {row.name: row.shape for row in jax_side.parameter_table(init(port))}
     print(title)
-    for link in links("notebook", module, port, (x,)):
+    for link in links("notebook", (module, port), (x,)):
         path = "/".join(link.linen[1:])
         tensor = module.state_dict()[link.torch]
         print(f"  {link.torch:20} {tuple(tensor.shape)!s:8} | {path:26} {shapes[path]}")
