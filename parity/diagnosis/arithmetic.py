@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from parity.diagnosis.scattered import added, written
 from parity.diagnosis.sliding import convolved, pooled
 
 __all__ = ["NUMPY"]
@@ -165,6 +166,8 @@ NUMPY: dict[str, Callable] = {
     "split": _split,
     "tile": lambda x, reps: np.tile(x, reps),
     "dot_general": _dot_general,
+    "scatter": written,
+    "scatter-add": added,
     "conv_general_dilated": convolved,
     "reduce_window_sum": pooled("sum"),
     "reduce_window_max": pooled("max"),

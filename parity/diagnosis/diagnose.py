@@ -20,6 +20,7 @@ from parity.diagnosis.located import located
 from parity.diagnosis.narrowed import overflowed
 from parity.diagnosis.patterns import remedies
 from parity.diagnosis.shapes import shapes
+from parity.diagnosis.unread import unread
 
 __all__ = ["diagnose", "finding_of"]
 
@@ -72,6 +73,7 @@ def _findings(gap: Gap) -> Iterator[Finding]:
                     yield finding
                 (whole if remedy.freedom <= 1 else fitted).append(finding)
     yield from shapes(gap)
+    yield from unread(gap)
     yield from whole
     yield from sorted(_places(gap), key=lambda finding: not finding.strong)
     yield from fitted

@@ -78,7 +78,7 @@ class Entered:
             for most, steps, alone in product(_NORMS, (True, False), (False, True)):
                 if alone and len(slots) == 1:
                     continue
-                which = f"{'every step of ' * steps}{'every leaf of ' * alone}{name}"
+                which = f"{'every row (step) of ' * steps}{'every leaf of ' * alone}{name}"
                 text = f"{which} comes in clipped to a norm of {most:g}: gradients clipped on one side only"
                 edit = _cut(slots, most, steps=steps, alone=alone)
                 takers = (taker for slot in slots for taker in self._program.takers[slot])

@@ -115,6 +115,7 @@ class Examination:
         found = found or self._guarded(notes, self._fed, failing, True)
         found = found or self._guarded(notes, self._called, failing)
         found = found or self._guarded(notes, self._tried, failing)
+        found = found or self._guarded([], self._ignored)
         found = found or self._guarded(notes, self._fed, failing, False)
         if not self.layers and failing[0].quantity == "output":
             notes += self._guarded([], self._aligned)
@@ -163,6 +164,11 @@ class Examination:
             function = Retraced(self.sides[1].function, self.inputs.at("float64"), self.names, self.cotangents)
             yield from calls_tried(function, self._target(failing))
 
+    def _ignored(self) -> Iterator[Finding]:
+        from parity.diagnosis.ignored import ignored
+
+        yield from ignored(self._traced, self.sides[0], self.inputs.at("float64"), self.names)
+
     def _aligned(self) -> Iterator[str]:
         from parity.diagnosis.aligned import first_apart
         from parity.scopes import jax_scope
@@ -180,7 +186,14 @@ class Examination:
         program, tree = jax.kept(key, lambda: jax.trace(inputs, "float64", self.names, None))
         floats = sorted(inputs.floats())
         names = [*floats, *sorted(inputs.arrays().keys() - set(floats))]
-        return Traced(program, tree, jax.arguments(inputs, "float64"), floats, self.cotangents, names)
+        arguments = jax.arguments(inputs, "float64")
+        return Traced(program, tree, arguments, floats, self.cotangents, names, self._elsewhere)
+
+    def _elsewhere(self) -> list[Any]:
+        from parity.diagnosis.elsewhere import elsewhere
+
+        found = elsewhere(self.sides[0], self.inputs.at("float64"), self.names)
+        return [(self.sides[1].arguments(other.inputs, "float64"), other) for other in found]
 
     def _tried(self, failing: list[Leaf]) -> Iterator[Finding]:
         """A step of the program done otherwise."""

@@ -103,16 +103,19 @@ def _groups(inputs: Arrays) -> Iterator[Fed]:
     """Two layers, every leaf of them."""
     groups: dict[str, dict[str, str]] = {}
     for path in inputs:
-        parent, _, name = path.rpartition("/")
-        if parent:
+        parent, name = path[: (cut := max(path.rfind("/"), path.rfind(".")))], path[cut + 1 :]
+        if cut > 0:
             groups.setdefault(parent, {})[name] = path
-    for one, other in list(combinations(groups, 2))[:_PAIRS]:
-        pairs = [(groups[one][name], groups[other].get(name, "")) for name in groups[one]]
-        if len(groups[one]) == len(groups[other]) and all(
-            b and inputs[a].shape == inputs[b].shape and inputs[a].dtype == inputs[b].dtype for a, b in pairs
-        ):
-            changed = {a: inputs[b] for a, b in pairs} | {b: inputs[a] for a, b in pairs}
-            yield Fed(_told(f"{one} and {other} change places; look for the order of layers", "dict-key-sort"), changed)
+    alike = [pair for pair in combinations(groups, 2) if len(groups[pair[0]]) == len(groups[pair[1]])]
+    pairs = [[(groups[one][name], groups[other].get(name, "")) for name in groups[one]] for one, other in alike]
+    same = [
+        (names, found)
+        for names, found in zip(alike, pairs, strict=True)
+        if all(b and inputs[a].shape == inputs[b].shape and inputs[a].dtype == inputs[b].dtype for a, b in found)
+    ]
+    for (one, other), found in same[:_PAIRS]:
+        changed = {a: inputs[b] for a, b in found} | {b: inputs[a] for a, b in found}
+        yield Fed(_told(f"{one} and {other} change places; look for the order of layers", "dict-key-sort"), changed)
 
 
 def _sorted_as_strings(inputs: Arrays) -> Iterator[Fed]:

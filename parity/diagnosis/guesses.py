@@ -30,7 +30,7 @@ def guesses(constant: Constant) -> Iterator[float]:
     """Other values, the likeliest first."""
     value = constant.value
     if constant.whole:
-        yield from (v for v in (value + 1, value - 1, 0.0, 1.0, 2.0, -value) if v != value)
+        yield from (v for v in (value + 1, value - 1, 0.0, 1.0, 2.0, -value, 3.0, 4.0, 5.0, 10.0) if v != value)
     elif math.isinf(value):
         yield from (-1e9, -1e4, -100.0, -10.0)
     elif constant.keys[0][1] in (BESIDE, ADDED):
@@ -41,7 +41,7 @@ def guesses(constant: Constant) -> Iterator[float]:
 
 
 def _others(value: float) -> list[float]:
-    near: list[float] = []
+    near: list[float] = [float("-inf")] if value <= -3 else []
     if 0 < abs(value) <= 2e-3:
         near += _EPSILONS
     if 0 <= abs(value) <= 1:

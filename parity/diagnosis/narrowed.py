@@ -64,4 +64,6 @@ def overflowed(gap: Gap) -> Iterator[Finding]:
             yield Finding(f"{names[0]} is infinite {share} where {names[1]} is finite; look for {cause}", strong=False)
         else:
             cause = "0/0, a root or a logarithm of a negative number, inf - inf, or an overflow"
+            if gap.clues.gradient:
+                cause = f"what a where, a maximum or a clip hides from the output: {cause}"
             yield Finding(f"{names[0]} is NaN {share} where {names[1]} is not; look for {cause}", strong=False)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from parity.diagnosis.classed import classed
 from parity.diagnosis.factors import factor_finding
 from parity.diagnosis.findings import Finding, Gap, Remedy
 from parity.diagnosis.functions import functions
@@ -23,7 +24,7 @@ __all__ = ["remedies"]
 def remedies(gap: Gap) -> Iterator[Remedy]:
     """Every remedy that might turn the right side into the left, the simplest first."""
     simple = (_zero, _conjugated, geometric, _factor, _offset, _input, rearranged, stepped, narrowed)
-    for family in (*simple, _complementary, _clipped, functions, slices, multiples, _affine, vectors):
+    for family in (*simple, _complementary, _clipped, functions, slices, multiples, classed, _affine, vectors):
         if family is rearranged or gap.alike:
             yield from family(gap)
 

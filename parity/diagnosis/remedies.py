@@ -7,11 +7,14 @@ tried in NumPy, step by step; derivatives are checked by differences, and by JAX
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 
 from parity.diagnosis.axes import other_axes
+from parity.diagnosis.bounds import bounds
+from parity.diagnosis.counted import counted
 from parity.diagnosis.entered import Entered
 from parity.diagnosis.findings import Finding
 from parity.diagnosis.kinks import gradient_swaps
@@ -19,13 +22,17 @@ from parity.diagnosis.labelled import smoothed
 from parity.diagnosis.layouts import joined, layouts, regrouped, turned
 from parity.diagnosis.looped import ended, kept, lengths
 from parity.diagnosis.masked import masked_means
+from parity.diagnosis.mirrored import mirrored
 from parity.diagnosis.moved import moved
 from parity.diagnosis.optimizing import optimizers
 from parity.diagnosis.paced import paced
+from parity.diagnosis.passed import functions_left_out
 from parity.diagnosis.proposals import Program, Proposal, grouped
+from parity.diagnosis.resplit import resplit
 from parity.diagnosis.rewired import Wires, Wiring
 from parity.diagnosis.screen import Screen, Values
 from parity.diagnosis.sites import constants, missing_constants
+from parity.diagnosis.spread import spread
 from parity.diagnosis.swapped import swapped
 from parity.diagnosis.swaps import value_swaps
 from parity.diagnosis.tables import tables
@@ -38,6 +45,7 @@ __all__ = ["remedies_tried"]
 
 _CONSTANTS, _DERIVATIVES, _ASKED = 60, 120, 4  # tried at most; the last, of JAX itself
 _LARGEST = 3_000_000  # numbers that a program may compute and still be run over and over
+_LEAVES = 4  # that are looked at one by one
 _SECONDS = 3.0  # for trials, about
 _EVIDENCE, _NEARLY = 3, 1e-5  # of what has to pass, what may be left: an epsilon that one side adds
 
@@ -47,9 +55,23 @@ def remedies_tried(traced: Traced, target: Target) -> Iterator[Finding]:
     if size_of(traced.program) > _LARGEST or not target.failing:
         return
     if any(not path.startswith("grad/") for path in target.failing):
-        yield from _Values(traced, target).found()
+        found = list(_Values(traced, target).found())
+        yield from found or _alone(traced, target)
     else:
         yield from _derivatives(traced, target)
+
+
+def _alone(traced: Traced, target: Target) -> Iterator[Finding]:
+    """What closes the gap of one output, where several differ: there may be more mistakes than one."""
+    outputs = [path for path in target.wanted if not path.startswith("grad/")]
+    failing = [path for path in outputs if path in target.failing]
+    for path in failing if 1 < len(failing) <= _LEAVES else ():
+        part = target.only([other for other in outputs if other == path or other not in failing])
+        values = _Values(replace(traced, cotangents=None), part)
+        for finding in values.plain():
+            told = finding.sentence.replace("the gap", f"the gap of {path}", 1)
+            yield replace(finding, sentence=f"{told}; other outputs differ still")
+            return
 
 
 class _Values:
@@ -62,6 +84,7 @@ class _Values:
         self._size = sum(self._screen.outputs.wanted[path].size for path in self._screen.outputs.failing)
         self._until = float("inf")
         self._asked = _ASKED
+        self._partly: list[Proposal] = []
 
     def found(self) -> Iterator[Finding]:
         """By kinds of remedies, the simplest first; a kind that has one keeps the later ones from being tried."""
@@ -75,9 +98,19 @@ class _Values:
             yield from some
             if some:
                 return
+        for proposal in self._partly[:1]:
+            yield Finding(
+                f"the gap of the outputs vanishes if {proposal.sentence}; gradients differ still", proposal.trap
+            )
+
+    def plain(self) -> Iterator[Finding]:
+        """Those of constants alone."""
+        tuned = Tuned(self._screen, constants(self._program.steps)[:_CONSTANTS])
+        for kind in (tuned.guessed(), tuned.coupled()):
+            yield from self._confirmed(kind)
 
     def _kinds(self) -> Iterator[Iterator[Finding]]:
-        steps, names = self._program.steps, self._traced.names or self._traced.paths
+        program, steps, names = self._program, self._program.steps, self._traced.names or self._traced.paths
         tuned = Tuned(self._screen, [*constants(steps)[:_CONSTANTS], *missing_constants(steps)[:_CONSTANTS]])
         slots = dict(zip(self._program.flat.inputs, names, strict=False))
         wiring = Wiring(Wires(self._program, slots))
@@ -88,15 +121,19 @@ class _Values:
         yield self._tried(grouped(wiring.left_out()))
         yield from self._of_kinds(Entered(self._screen, self._program, names), slots)
         yield self._tried(wiring.other_inputs(), exact=True)
-        yield self._tried(wiring.functions(), exact=True)
+        yield self._tried(spread(program, slots), exact=True)
+        yield self._tried(functions_left_out(program), exact=True)
         yield self._tried(grouped(turned(self._program)))
+        yield self._tried(mirrored(program), exact=True)
         yield self._tried(swapped(self._program), exact=True)
         yield self._confirmed(paced(self._screen, self._program))
         yield self._confirmed(tuned.shared())
+        yield self._tried(counted(self._screen, program) if self._size >= _EVIDENCE else (), exact=True)
         yield self._confirmed(tuned.solved())
         yield self._tried(wiring.other_values(), exact=True)
         yield self._tried(wiring.terms(), exact=True)
         yield self._tried(wiring.terms(earlier=True), exact=True)
+        yield self._confirmed(tuned.loosely())
 
     def _of_steps(self) -> Iterator[Iterator[Finding]]:
         """Single steps done otherwise."""
@@ -106,6 +143,7 @@ class _Values:
         yield self._tried(grouped(windows(program)))
         yield self._tried(grouped(layouts(program)))
         yield self._tried(regrouped(program))
+        yield self._tried(resplit(program))
         yield self._tried(grouped(joined(program)))
 
     def _of_kinds(self, entered: Entered, names: Mapping[int, str]) -> Iterator[Iterator[Finding]]:
@@ -115,6 +153,7 @@ class _Values:
         yield self._tried(kept(program, names), exact=True)
         yield self._tried(ended(program, self._counts(names)), exact=True)
         yield self._tried(grouped(masked_means(program)), exact=True)
+        yield self._tried(grouped(bounds(program)), exact=True)
         yield self._tried(smoothed(self._screen, program), exact=True)
         yield self._confirmed(tables(self._screen, program))
         yield self._tried(entered.functions())
@@ -148,8 +187,12 @@ class _Values:
 
     def _confirmed(self, proposals: Iterable[Proposal]) -> Iterator[Finding]:
         for proposal in proposals:
+            if not self._screen.holds_elsewhere(proposal.edits):
+                continue
             if self._screen.derivatives_agree(proposal.edits) or self._by_jax(proposal):
                 yield _finding(proposal)
+            else:
+                self._partly.append(proposal)
 
     def _by_jax(self, proposal: Proposal) -> bool:
         """Where a difference does not tell: at a kink, where a value is held constant."""

@@ -8,24 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
 from jax import numpy as jnp
 
-from parity.diagnosis.alternatives import PASSED
 from parity.diagnosis.flat import Flat, Step, every_step
 from parity.diagnosis.machines import Call, Edit
+from parity.diagnosis.passed import at, is_float
 from parity.diagnosis.proposals import Alternative, Program, Proposal
-from parity.diagnosis.words import WORDS
+from parity.diagnosis.words import MOVES, WORDS
 
 __all__ = ["Value", "Wires", "Wiring"]
 
-_MOVES = ("broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "convert_element_type", "copy", "slice")
-_ARITHMETIC = ("add", "sub", "mul", "div", "max", "min", "dot_general", "pow")
-_OPERANDS = (*_ARITHMETIC, "integer_pow", "square", "log", "exp")
-_LAYERS = ("dot_general", "conv_general_dilated", "add")
 _TERMS = {
     "{} is added": lambda u, v: u + v,
     "{} is multiplied in": lambda u, v: u * v,
@@ -56,6 +51,21 @@ class Wires:
         self.program, self._names = program, names
         self._order = {step.number: place for place, step in enumerate(program.steps)}
         self._home: dict[int, Flat] = {step.number: flat for step, flat in every_step(program.flat)}
+
+    def is_residual(self, step: Step, place: int) -> bool:
+        """Whether what is added to a value was made of the same one: x and f(x), or x and f(g(x))."""
+        if step.name != "add" or step.shapes[0] != step.shapes[1]:
+            return False
+        own, front = {step.inputs[place]}, [step.inputs[1 - place]]
+        maker = self.program.maker.get(step.inputs[place])
+        own.update(maker.inputs if maker is not None and maker.name == "add" else ())
+        seen: set[int] = set()
+        while front and not own & seen:
+            maker = self.program.maker.get(front.pop())
+            fresh = [slot for slot in maker.inputs if slot not in seen] if maker is not None else []
+            seen.update(fresh)
+            front += fresh
+        return bool(own & seen)
 
     def given(self, steps: list[Step]) -> list[Value]:
         """The inputs of the program or of the body that these steps stand in."""
@@ -127,19 +137,12 @@ class Wiring:
     def __init__(self, wires: Wires) -> None:
         self._wires = wires
         self._sites = list(wires.program.sites.values())
-        reduced = [step for step in wires.program.steps if step.name == "reduce_sum"]
-        counts = {prod(step.shapes[0][axis] for axis in step.eqn.params["axes"]) for step in reduced}
-        self._bessel = {
-            f"Bessel's correction, n / (n - 1) = {n}/{n - 1}": lambda _, x, n=n: x * n / (n - 1)
-            for n in counts
-            if n > 1
-        }
 
     def left_out(self) -> Iterator[Alternative]:
         """A step that gives one of its inputs as it is."""
         for step in self._wires.program.steps:
             for place, shape in enumerate(step.shapes):
-                if shape == step.shape and len(step.outputs) == 1 and not step.bodies and step.name not in _MOVES:
+                if shape == step.shape and len(step.outputs) == 1 and not step.bodies and step.name not in MOVES:
                     same = step.eqn.invars[place].aval.dtype == step.eqn.outvars[0].aval.dtype
                     if same and step.literal(place) is None and step.name not in ("copy", "stop_gradient"):
                         text = f"the {WORDS.get(step.name, step.name)} is left out"
@@ -167,32 +170,16 @@ class Wiring:
                 taken = {step.number: value.at(k) for k, step in enumerate(steps)}
                 same = any(taken[step.number] in step.inputs for step in steps)
                 if value.dtype == dtype and not same and value.shapes[0] == shape:
-                    text = f"{_at(first)} operand {place} of the {WORDS.get(first.name, first.name)} is {value.name}"
+                    noun = WORDS.get(first.name, first.name)
+                    noun += ", a residual connection," * self._wires.is_residual(first, place)
+                    text = f"{at(first)} operand {place} of the {noun} is {value.name}"
                     yield Proposal(text, {number: _operand(place, slot) for number, slot in taken.items()})
-
-    def functions(self) -> Iterator[Proposal]:
-        """A function left out behind a step, or in front of one operand of it."""
-        for steps in self._sites:
-            first = steps[0]
-            if not _float(first) or first.bodies or len(first.outputs) > 1:
-                continue
-            for name, function in (self._bessel | PASSED).items():
-                if name == "the exact gelu" and first.name not in _LAYERS:  # nearly x itself, where x is large
-                    continue
-                if first.name not in _MOVES:
-                    text = f"{_at(first)} the {WORDS.get(first.name, 'value')} goes through {name}"
-                    yield Proposal(text, {step.number: _through(function) for step in steps})
-                for place in range(len(first.inputs)) if first.name in _OPERANDS else ():
-                    if first.literal(place) is None:
-                        text = f"{_at(first)} operand {place} of the {WORDS.get(first.name, first.name)}"
-                        edit = _through(function, place)
-                        yield Proposal(f"{text} goes through {name}", {step.number: edit for step in steps})
 
     def terms(self, *, earlier: bool = False) -> Iterator[Proposal]:
         """A term or a factor left out."""
         for steps in self._sites:
             first = steps[0]
-            if not _float(first) or first.bodies or len(first.outputs) > 1 or first.name in _MOVES:
+            if not is_float(first) or first.bodies or len(first.outputs) > 1 or first.name in MOVES:
                 continue
             for value in self._wires.earlier(steps) if earlier else self._wires.given(steps):
                 if not (value.shapes[0] == first.shape or (not earlier and _broadcasts(value.shapes[0], first.shape))):
@@ -202,44 +189,25 @@ class Wiring:
                 if jnp.issubdtype(value.dtype, np.floating):
                     for text, function in _TERMS.items():
                         edits = {step.number: _joined(function, value.at(k)) for k, step in enumerate(steps)}
-                        yield Proposal(f"{_at(first)} {text.format(value.name)}", edits)
+                        yield Proposal(f"{at(first)} {text.format(value.name)}", edits)
 
 
 def _masked(steps: list[Step], value: Value) -> Iterator[Proposal]:
     """A mask that is not applied."""
     for keeps, kept in ((False, lambda u, v: u * (1 - 1 * v)), (True, lambda u, v: u * v)):
-        text = f"{_at(steps[0])} the value is 0 where {value.name} is {not keeps}: a mask left out"
+        text = f"{at(steps[0])} the value is 0 where it is masked, where {value.name} is {not keeps}: a mask left out"
         edit = _joined(kept, value.slots[0])
         yield Proposal(text, {step.number: edit for step in steps})
-
-
-def _float(step: Step) -> bool:
-    return bool(step.outputs) and jnp.issubdtype(getattr(step.eqn.outvars[0].aval, "dtype", np.int64), np.floating)
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
     return len(shape) <= len(to) and all(a in (1, b) for a, b in zip(shape[::-1], to[::-1], strict=False))
 
 
-def _at(step: Step) -> str:
-    return f"at {step.source}" if step.source else "everywhere"
-
-
 def _operand(place: int, slot: int) -> Edit:
     def edit(call: Call) -> list[Any]:
         inputs = list(call.inputs)
         inputs[place] = call.known[slot]
-        return call.run(inputs)
-
-    return edit
-
-
-def _through(function: Any, place: int | None = None) -> Edit:
-    def edit(call: Call) -> list[Any]:
-        if place is None:
-            return [function(call.xp, call.run()[0])]
-        inputs = list(call.inputs)
-        inputs[place] = function(call.xp, inputs[place])
         return call.run(inputs)
 
     return edit

@@ -6,12 +6,13 @@ What passes here is as good as proven, and nothing had to be compiled for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from parity.diagnosis.elsewhere import Elsewhere
 from parity.diagnosis.flat import Flat, Step, every_step, flattened
 from parity.diagnosis.machines import NUMPY_MACHINE, Edits, done
 from parity.diagnosis.traced import Target, Traced
@@ -19,6 +20,7 @@ from parity.diagnosis.traced import Target, Traced
 __all__ = ["Screen"]
 
 _PACE, _SPEED, _HANDED = 1.2e-5, 1e8, 1e-4  # seconds a step, numbers a second, seconds a step that JAX has to do
+_TRIAL = 1e-4  # seconds for each
 _WINDOWS = 2e-4  # seconds more for a convolution or a pooling
 _STEP, _CLOSE = 1e-6, 1e-4  # of a central difference, relative
 Values = dict[str, np.ndarray]
@@ -50,6 +52,7 @@ class Screen:
         self.start = self._results(self._known)
         self._costs = {step.number: _cost(step) for step in self.flat.steps}
         self.spent = 0.0
+        self._elsewhere: list[tuple[Any, Elsewhere, Values | None]] | None = None
 
     def values(self, slot: int) -> Any:
         """A value of the program as it stands; None inside a loop."""
@@ -57,6 +60,7 @@ class Screen:
 
     def trial(self, edits: Edits) -> Values | None:
         """The outputs with these changes; None if the program cannot run with them, or nothing changes."""
+        self.spent += _TRIAL
         known, dirty = dict(self._known), set()
         first = min((self._places[number] for number in edits), default=0)
         with np.errstate(all="ignore"):
@@ -96,16 +100,31 @@ class Screen:
                 return False
         return True
 
+    def holds_elsewhere(self, edits: Edits) -> bool:
+        """Whether the changed program returns what torch does for other inputs too."""
+        if self._elsewhere is None:
+            self._elsewhere = [(x, e, self._outputs(x, {})) for x, e in self._traced.elsewhere()]
+        for arguments, there, before in self._elsewhere:
+            results = self._outputs(arguments, edits)
+            if before is not None and (results is None or not there.met_by(results, before, self._paths)):
+                return False
+        return True
+
+    def _outputs(self, arguments: Sequence[Any], edits: Edits) -> Values | None:
+        """For these arguments; None where the program cannot run."""
+        given = [NUMPY_MACHINE.given(x, x) if hasattr(x, "dtype") else np.asarray(x) for x in arguments]
+        with np.errstate(all="ignore"):
+            try:
+                return self._results(self._all(given, edits))
+            except Exception:
+                return None
+
     def _pulled(self, arguments: list[Any], place: int, change: np.ndarray, edits: Edits) -> float:
         """The outputs under the cotangents, at inputs a little away."""
         moved = [x + change if number == place else x for number, x in enumerate(arguments)]
-        moved = [NUMPY_MACHINE.given(x, x) if hasattr(x, "dtype") else np.asarray(x) for x in moved]
-        with np.errstate(all="ignore"):
-            try:
-                found = self._results(self._all(moved, edits))
-            except Exception:
-                return math.nan
-        total = 0.0
+        total, found = 0.0, self._outputs(moved, edits)
+        if found is None:
+            return math.nan
         for path, out in found.items():
             if out.dtype.kind == "f":
                 total += float((out * self._traced.cotangents(path, out.shape, imaginary=False)).sum())  # type: ignore[misc]

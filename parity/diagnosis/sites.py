@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,10 @@ __all__ = [
 
 _INSTRUMENT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")  # its own frames are not the port's
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint")
-_COUNTED = ("add", "sub", "mul", "max", "min", "ge", "gt", "le", "lt", "eq", "ne", "pow", "convert_element_type")
+_COUNTED = (
+    *("add", "sub", "mul", "max", "min", "pow", "select_n", "convert_element_type"),
+    *("ge", "gt", "le", "lt", "eq", "ne"),
+)
 SCALED, ADDED, BESIDE = -1, -2, -3
 """Operand numbers of constants that a program lacks: a factor of the result, a term in the last operand, the first."""
 
@@ -110,10 +113,13 @@ def source_of(eqn: Any) -> str:
 def constants(steps: Sequence[Step]) -> list[Constant]:
     """The numbers of a program, those of one value on one line as one; then those of one value on all lines."""
     single: dict[Any, list[Constant]] = {}
+    counts = {slot for step in steps if step.name == "iota" for slot in step.outputs}
     for step in steps:
         for operand, var in enumerate(step.eqn.invars):
             constant = _constant(step, operand, var)
             if constant is not None:
+                if constant.whole and step.name in ("add", "sub") and not counts.isdisjoint(step.inputs):
+                    constant = replace(constant, used="iota")
                 key = (constant.value, constant.whole, constant.used, constant.source)
                 single.setdefault(key, []).append(constant)
     lines = [_merged(group) for group in single.values()]

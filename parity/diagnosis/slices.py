@@ -16,6 +16,7 @@ _CLOSE = 1e-7  # relative
 _FEWEST = 4  # steps that a law of steps must hold for
 _EPSILON = 0.05  # how far from 1 the epsilon of a norm moves its factors
 _LARGEST = 2**16  # elements
+_COUNTED = 16  # values of an input that may be the padding
 
 Told: TypeAlias = Iterator[tuple[str, np.ndarray]]
 """What the factors would be, in words that end with what to look for, and the factors."""
@@ -95,6 +96,7 @@ def _by_step(factors: np.ndarray, axes: tuple[int, ...]) -> Told:
     if len(axes) > 1 or factors.size < _FEWEST or not np.isfinite(factors).all():
         return
     step = np.arange(factors.size)
+    yield from _of_batches(factors.size)
     for start in (0, 1, 2):
         yield from _of_count(step + float(start), start)
     growth = factors[1] / factors[0]
@@ -106,6 +108,18 @@ def _by_step(factors: np.ndarray, axes: tuple[int, ...]) -> Told:
             made = 1 - rate ** (step + 1)
             text = f"the step's {name}(1 - {rate:.6g}^t), t from 1; look for a bias correction on one side only"
             yield text, 1 / made if name else made
+
+
+def _of_batches(count: int) -> Told:
+    """Means of batches of one size, the last of which is shorter, averaged as if all were alike."""
+    for size in (size for size in range(2, count) if count % size):
+        sizes = np.minimum(size, count - np.arange(count) // size * size)
+        shares = sizes * (-(-count // size)) / count
+        text = (
+            f"jax is a mean of means, of batches of {size} and a short last batch of {count % size} that counts as much"
+        )
+        yield f"{text}; look for an average over batches", shares
+        yield text.replace("jax", "torch"), 1 / shares
 
 
 def _of_count(count: np.ndarray, start: int) -> Told:
@@ -126,6 +140,7 @@ def _by_inputs(gap: Gap, factors: np.ndarray) -> Told:
     inputs = gap.clues.inputs
     for path, array in inputs.items():
         yield from _masked(path, array, factors)
+        yield from _counted(path, array, factors, gap)
         if array.shape == factors.shape and array.ndim and array.dtype.kind in "fiub":
             yield from _powers(array.astype(float), path)
             if array.dtype.kind == "f" and array.sum():
@@ -138,6 +153,20 @@ def _by_inputs(gap: Gap, factors: np.ndarray) -> Told:
             if fits and labels.ndim and weight.ndim == 1 and 0 <= labels.min() <= labels.max() < weight.size:
                 yield from _powers(weight[labels], f"{name}[{path}]")
                 yield from _powers(weight[labels] / weight[labels].sum() * labels.size, f"{name}[{path}] over its mean")
+
+
+def _counted(path: str, array: np.ndarray, factors: np.ndarray, gap: Gap) -> Told:
+    """All elements over those that count: a row's that are not the padding, or as many as a row's length says."""
+    cause = "look for padding or masked elements that are counted in a mean"
+    few = array.dtype.kind in "iub" or np.isin(array, (0, 1)).all()
+    if few and array.ndim == 2 and factors.shape == array.shape[:1]:
+        for value in np.unique(array)[:_COUNTED]:
+            left = (array != value).sum(1)
+            if left.all() and np.ptp(left):
+                yield f"{array.shape[1]} over how many of {path} are not {value:g}; {cause}", array.shape[1] / left
+    if array.dtype.kind in "iu" and array.ndim == 1 and array.shape == factors.shape and (array > 0).all():
+        for length in {n for other in gap.clues.inputs.values() for n in other.shape if n >= array.max()}:
+            yield f"{length} / {path}; {cause}", length / array
 
 
 def _masked(path: str, array: np.ndarray, factors: np.ndarray) -> Told:

@@ -123,7 +123,8 @@ def _maps(length: int) -> Iterator[tuple[str, np.ndarray]]:
         )
         yield f"{{0}} takes {size} steps where {{1}} takes one; look for epochs counted as steps", step // size
         yield (
-            f"{{0}} begins again with {{1}}'s first value after every {size} steps; look for a period, a restart",
+            f"{{0}} begins again with {{1}}'s first value after step {size}, and after every {size}; "
+            "look for a period, a restart, or a height that changes from cycle to cycle",
             step % size,
         )
     for last in range(_ENOUGH, length - 1):

@@ -5,7 +5,6 @@ Each is an alternative to try in place; only one that closes the whole gap is ev
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from itertools import permutations
 from typing import Any
@@ -18,6 +17,7 @@ from parity.diagnosis.alternatives import BINARY, UNARY
 from parity.diagnosis.flat import Step
 from parity.diagnosis.machines import Call
 from parity.diagnosis.proposals import Alternative, Program
+from parity.diagnosis.rooted import across_the_root
 
 __all__ = ["value_swaps"]
 
@@ -30,8 +30,9 @@ def value_swaps(program: Program) -> Iterator[Alternative]:
         for sentence, trap, function in BINARY.get(step.name, []):
             yield Alternative(step, _with_number(step, sentence), _on_both(function), trap)
         yield from _SPECIAL.get(step.name, lambda _: ())(step)
+        yield from _select(step, program) if step.name == "select_n" else ()
     yield from _slices(program)
-    yield from _across_the_root(program)
+    yield from across_the_root(program)
 
 
 def _with_number(step: Step, sentence: str) -> str:
@@ -116,13 +117,21 @@ def _power(step: Step) -> Iterator[Alternative]:
         yield Alternative(step, "the square is an absolute value", lambda call: [abs(call.inputs[0])])
 
 
-def _select(step: Step) -> Iterator[Alternative]:
+def _select(step: Step, program: Program) -> Iterator[Alternative]:
     if len(step.inputs) == 3:
         text = "the two branches of the choice change places: its condition, or the mask, the other way round"
         yield Alternative(step, text, lambda call: [call.xp.where(call.inputs[0], *call.inputs[1:])], "mask-polarity")
         for place, word in ((1, "false"), (2, "true")):
-            text = f"the choice is left out: the branch for {word} everywhere"
+            text = f"{_choice(program, step, place)} is left out: the branch for {word} everywhere"
             yield Alternative(step, text, lambda call, p=place: [call.xp.broadcast_to(call.inputs[p], step.shape)])
+
+
+def _choice(program: Program, step: Step, kept: int) -> str:
+    """A mask puts one number in place of some; a clip puts the bound."""
+    number, maker = step.literal(3 - kept), program.maker.get(step.inputs[3 - kept])
+    while number is None and maker is not None and maker.name in ("broadcast_in_dim", "convert_element_type"):
+        number, maker = maker.literal(0), program.maker.get(maker.inputs[0])
+    return "the choice" if number is None else "the choice of a number (a mask, or a clip)"
 
 
 def _written(step: Step) -> Iterator[Alternative]:
@@ -133,6 +142,7 @@ def _written(step: Step) -> Iterator[Alternative]:
         "scatter_mul": "multiplies",
         "scatter_max": "takes the larger",
     }
+    yield Alternative(step, "the scatter is left out: nothing is written (at[...])", lambda call: [call.inputs[0]])
     for name, word in kinds.items():
         if name != step.name:
             text = f"what is written to an index (at[...]) {word}, and no longer {kinds[step.name]}"
@@ -198,41 +208,6 @@ def _slices(program: Program) -> Iterator[Alternative]:
                 yield Alternative(step, text, _with(**span), _PACKED.get(len(family), ""))
 
 
-def _across_the_root(program: Program) -> Iterator[Alternative]:
-    """An epsilon inside a square root that belongs outside, or the reverse."""
-    for step in program.steps:
-        eps = (
-            next((e for e in (step.literal(0), step.literal(1)) if e is not None), None) if step.name == "add" else None
-        )
-        if eps is None or not 0 < eps <= 1e-2:
-            continue
-        text = f"{eps:g} is added under the root, not to it"
-        yield Alternative(step, text, lambda call, e=eps: [_under(call, e)], _trap(step))
-        for root in program.takers.get(step.outputs[0], ()):
-            if root.name in ("sqrt", "rsqrt"):
-                text = f"the eps, {eps:g}, is added to the root, not under it"
-                bare = next(place for place in (0, 1) if step.literal(place) is None)
-                yield Alternative(root, text, _outside(step.inputs[bare], eps, root.name == "rsqrt"), _trap(step))
-
-
-def _trap(step: Step) -> str:
-    """A standardisation has an epsilon too."""
-    return "" if re.search(r"var|mean|norm|centred", step.source.partition("`")[2]) else "adam-eps-root"
-
-
-def _under(call: Call, eps: float) -> Any:
-    bare = call.inputs[0] if call.step.literal(1) is not None else call.inputs[1]
-    return call.xp.sqrt(bare**2 + eps)
-
-
-def _outside(slot: int, eps: float, inverse: bool) -> Callable[[Call], list[Any]]:
-    def edit(call: Call) -> list[Any]:
-        root = call.xp.sqrt(call.known[slot]) + eps
-        return [1 / root if inverse else root]
-
-    return edit
-
-
 _SPECIAL: dict[str, Callable[[Step], Iterator[Alternative]]] = {
     **dict.fromkeys(("sub", "mul", "add", "div"), _broadcast),
     "reduce_sum": _reduction,
@@ -240,7 +215,6 @@ _SPECIAL: dict[str, Callable[[Step], Iterator[Alternative]]] = {
     "reduce_min": _extreme,
     "dot_general": _product,
     "integer_pow": _power,
-    "select_n": _select,
     **dict.fromkeys(("scatter", "scatter-add", "scatter_mul", "scatter_max"), _written),
     "cumsum": _running,
     "rev": _moved,

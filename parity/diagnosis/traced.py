@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from parity.diagnosis.elsewhere import Elsewhere
 from parity.diagnosis.flat import Flat, flattened
 from parity.diagnosis.machines import JAX, Call, Edit, Edits, run
 from parity.diagnosis.proposals import Proposal
@@ -96,6 +97,7 @@ class Traced:
         paths: of those to differentiate.
         cotangents: None where gradients were not compared.
         names: of all arguments; those beyond them have none.
+        elsewhere: other arguments, and what torch returns for them.
     """
 
     program: Any
@@ -104,6 +106,7 @@ class Traced:
     paths: Sequence[str]
     cotangents: Callable[..., np.ndarray] | None
     names: Sequence[str] = ()
+    elsewhere: Callable[[], Sequence[tuple[Sequence[np.ndarray], Elsewhere]]] = tuple
 
     @cached_property
     def flat(self) -> Flat:

@@ -14,10 +14,11 @@ from parity.diagnosis.screen import Screen, Values
 from parity.diagnosis.sites import ADDED, BESIDE, SCALED, Constant
 from parity.diagnosis.solver import Solver
 
-__all__ = ["Tuned"]
+__all__ = ["Tuned", "edits_of"]
 
 _SECONDS = 1.0  # for guesses, and as many for what is solved
 _POWERS = 12
+_NEAR, _BEYOND = 0.02, 1e3  # of the way to a guess, further on; numbers that stand for infinity
 
 
 class Tuned:
@@ -29,7 +30,21 @@ class Tuned:
         alike = all(screen.start[path].shape == self._target.wanted[path].shape for path in self._target.wanted)
         self._found = [constant for constant in found if alike and self._slope_of(constant)]
         self._near: dict[int, float] = {}
+        self._loose: list[tuple[Constant, float]] = []
         self._solver = Solver(screen)
+
+    def _is_loose(self, constant: Constant, value: float) -> bool:
+        """Whether a number near it does as well: a bound that nothing comes near, which any number beyond explains."""
+        if constant.whole or not np.isfinite(constant.value) or abs(value) >= _BEYOND or value == 0:
+            return False
+        near = self._at(constant, value + _NEAR * (value - constant.value))
+        return near is not None and self._target.passed_by(near)
+
+    def loosely(self) -> Iterator[Proposal]:
+        """Those of ``guessed`` that many numbers would do for, said so."""
+        for constant, value in self._loose:
+            text = f"{_changed(constant, value)}, or near it: other numbers do as well; a bound, a threshold, a shift"
+            yield Proposal(text, _edits(constant, value))
 
     def guessed(self) -> Iterator[Proposal]:
         """Constants at usual values; of several, those that differ by a power of ten, or change sign, first."""
@@ -41,6 +56,9 @@ class Tuned:
                 if results is None:
                     continue
                 if self._target.passed_by(results):
+                    if self._is_loose(constant, value):
+                        self._loose.append((constant, value))
+                        break
                     found.append((not _like(constant.value, value), number, _proposal(constant, value)))
                     break
                 if np.isfinite(value):
@@ -78,7 +96,7 @@ class Tuned:
 
     def _together(self, old: float, new: float, line: str = "") -> Edits:
         changed = [(c, _coupled(c.value, old, new)) for c in self._found if c.source and line in ("", c.source)]
-        return _many([(c, value) for c, value in changed if value is not None])
+        return edits_of([(c, value) for c, value in changed if value is not None])
 
     def solved(self) -> Iterator[Proposal]:
         """Constants at whatever value closes the gap, the roundest first: 0.25 before 1.99992."""
@@ -133,10 +151,11 @@ def _coupled(value: float, old: float, new: float) -> float | None:
 
 
 def _edits(constant: Constant, value: float) -> Edits:
-    return _many([(constant, value)])
+    return edits_of([(constant, value)])
 
 
-def _many(changed: list[tuple[Constant, float]]) -> Edits:
+def edits_of(changed: list[tuple[Constant, float]]) -> Edits:
+    """Several constants, each at another value."""
     places: dict[int, dict[int, float]] = {}
     for constant, value in changed:
         for step, operand in constant.keys:
@@ -174,6 +193,7 @@ def _changed(constant: Constant, value: float) -> str:
     if old == new:
         old, new = repr(constant.value), repr(value)
     also = ", its negative: a sign" if value == -constant.value else ""
+    also = ", added to counted places: a shift, a triangular mask's diagonal" if constant.used == "iota" else also
     return f"{old} {where} is {new}" + (", which was rounded to float32" if _narrowed(constant.value, value) else also)
 
 

@@ -1,6 +1,6 @@
 """What steps are called in a sentence."""
 
-__all__ = ["WORDS"]
+__all__ = ["MOVES", "WORDS"]
 
 WORDS = {
     "add": "sum",
@@ -11,3 +11,6 @@ WORDS = {
     "select_n": "choice",
 }
 """By primitive; the others go by their own name."""
+
+MOVES = ("broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "convert_element_type", "copy", "slice")
+"""Primitives that compute nothing."""

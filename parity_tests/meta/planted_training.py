@@ -146,7 +146,7 @@ MISTAKES = (
         accumulated,
         partial(accumulated, parts=(slice(5, 10),)),
         FIT,
-        named=("differ only", "not used"),
+        named=("differ only", "not used", "only torch reads them"),
     ),
     steps(
         "clipped before the loss scale is taken out",

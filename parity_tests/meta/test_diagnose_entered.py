@@ -61,7 +61,7 @@ def test_inputs_that_come_in_otherwise_are_named(name):
 
 def test_gradients_that_one_side_clips_are_named():
     found = diagnosis(clipped, descended, STEPS, gradients=False)
-    assert "every step of grads comes in clipped to a norm of 2: gradients clipped on one side only" in found
+    assert "every row (step) of grads comes in clipped to a norm of 2: gradients clipped on one side only" in found
 
 
 def test_smoothing_of_one_hot_labels_is_named():

@@ -119,7 +119,7 @@ def test_a_sequence_held_slowed_down_or_begun_again_is_described():
     cases = {
         "torch holds one value of jax in 2 for 2 steps; look for a staircase": (np.repeat(rates[::2], 2), rates),
         "torch takes 2 steps where jax takes one; look for epochs": (np.repeat(rates[:4], 2), rates),
-        "jax begins again with torch's first value after every 4 steps": (rates, np.tile(rates[:4], 2)),
+        "jax begins again with torch's first value after step 4, and after every 4": (rates, np.tile(rates[:4], 2)),
         "jax stays at torch's value of step 5 after step 5; look for a clamp": (rates, np.minimum(rates, rates[5])),
     }
     for words, (left, right) in cases.items():
