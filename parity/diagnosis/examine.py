@@ -94,7 +94,8 @@ class Examination:
 
     def __call__(self, leaves: tuple[Leaf, ...]) -> Explanation:
         """The causes, the likeliest first."""
-        failing = [leaf for leaf in leaves if not leaf.ok and leaf.dtype == "float64" and leaf.quantity != "jit"]
+        wide = [leaf for leaf in leaves if leaf.dtype == "float64" and leaf.quantity != "jit"]
+        failing = [leaf for leaf in wide if not leaf.ok]
         if not failing or all(_of_dtype(leaf) for leaf in failing):
             return Explanation()
         notes: list[str] = []
@@ -108,12 +109,12 @@ class Examination:
         if own and strong(findings):
             # The outputs are right: what makes their derivatives a multiple may stand in the program.
             scaled = failing[0].quantity == "gradient" and re.search(r" x jax (everywhere|\+)", own[0])
-            found = self._guarded(notes, self._tried, failing) if scaled else []
+            found = self._guarded(notes, self._tried, wide) if scaled else []
             return Explanation((*map(str, found), *own)[:1], tuple(notes))
         found = self._guarded(notes, exchanged, {leaf.path: (*self._values(leaf.path), leaf.limit) for leaf in failing})
         found = found or self._guarded(notes, self._fed, failing, True)
         found = found or self._guarded(notes, self._layered, failing)
-        found = found or self._guarded(notes, self._tried, failing)
+        found = found or self._guarded(notes, self._tried, wide)
         found = found or self._guarded(notes, self._fed, failing, False)
         if not self.layers and failing[0].quantity == "output":
             notes += self._guarded([], self._aligned)
@@ -176,7 +177,8 @@ class Examination:
         names = [*floats, *sorted(inputs.arrays().keys() - set(floats))]
         return Traced(program, tree, jax.arguments(inputs, "float64"), floats, self.cotangents, names)
 
-    def _tried(self, failing: list[Leaf]) -> Iterator[Finding]:
+    def _tried(self, leaves: list[Leaf]) -> Iterator[Finding]:
+        """Remedies of the program; a leaf that is 0 but for rounding keeps the limit that it agreed within."""
         from parity.diagnosis.remedies import remedies_tried
         from parity.diagnosis.traced import Target
         from parity.scopes import jax_scope
@@ -184,7 +186,7 @@ class Examination:
         values = {**self.runs[0].outputs, **self.runs[0].gradients}
         wanted = {path: value.data for path, value in values.items()}
         limits = {path: SEMANTIC * float(np.abs(data).max(initial=0.0)) for path, data in wanted.items()}
-        limits.update({leaf.path: leaf.limit for leaf in failing})
-        before = {**dict.fromkeys(wanted, 0.0), **{leaf.path: leaf.error for leaf in failing}}
+        limits.update({leaf.path: leaf.limit for leaf in leaves})
+        before = {**dict.fromkeys(wanted, 0.0), **{leaf.path: leaf.error for leaf in leaves if not leaf.ok}}
         with jax_scope("float64"):
             yield from remedies_tried(self._traced, Target(wanted, limits, before))

@@ -1,5 +1,6 @@
 """A linear layer behind a flattened image: the kernel's rows in the order in which the port flattens."""
 
+import jax
 import numpy as np
 import pytest
 import torch
@@ -26,7 +27,7 @@ class Image(nn.Module):
 
 
 class ImagePort(linen.Module):
-    """Its port; ``axes`` are permuted before it flattens."""
+    """Its port; ``axes`` are permuted before it flattens. It hands a key on, which is no array of NumPy's."""
 
     axes: tuple[int, ...] = (0, 1, 2, 3)
 
@@ -36,6 +37,7 @@ class ImagePort(linen.Module):
         x = linen.relu(linen.BatchNorm(use_running_average=not train, epsilon=1e-5)(x))
         x = x.transpose(self.axes).reshape(len(x), -1)
         x = linen.relu(linen.Dense(5)(x))
+        x = linen.Dropout(0.5)(x, deterministic=not train, rng=jax.random.key(0))
         return linen.Dense(2)(x)
 
 
