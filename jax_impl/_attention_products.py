@@ -45,7 +45,7 @@ def scaled_dot_product_attention(
         One average a query; that of a query that may look nowhere is 0.
 
     Raises:
-        ValueError: if there is a mask and ``is_causal`` too.
+        ValueError: if there is a mask and ``is_causal`` too, or shared heads do not divide the query's.
 
     Differs from its twin: written out. ``jax.nn.dot_product_attention`` wants (batch, time, heads, width), takes its
     softmax in float32 at any dtype, and gives the plain mean of all values to a query that may look nowhere.
@@ -53,6 +53,7 @@ def scaled_dot_product_attention(
     if attn_mask is not None and options.get("is_causal", False):
         raise ValueError("scaled_dot_product_attention: attn_mask must be None where is_causal is true, got a mask.")
     if options.get("enable_gqa", False):
+        _check_heads(query, key, value)
         key, value = (jnp.repeat(part, query.shape[-3] // part.shape[-3], axis=-3) for part in (key, value))
     if options.get("is_causal", False):
         attn_mask = jnp.tril(jnp.ones((query.shape[-2], key.shape[-2]), bool))
@@ -72,6 +73,15 @@ def _safe_softmax(scores: Array) -> Array:
     wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     weights = jax.nn.softmax(jnp.where(nowhere, 0, wide), axis=-1)
     return jnp.where(nowhere, 0, weights).astype(scores.dtype)
+
+
+def _check_heads(query: Array, *shared: Array) -> None:
+    for name, part in zip(("key", "value"), shared, strict=True):
+        if query.shape[-3] % part.shape[-3]:
+            raise ValueError(
+                f"scaled_dot_product_attention: {name} must have heads that divide the query's {query.shape[-3]},"
+                f" got {part.shape[-3]}."
+            )
 
 
 def rotary_positions(

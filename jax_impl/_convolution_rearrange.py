@@ -1,37 +1,60 @@
 """Windows as rows, channels as pixels, and back."""
 
 import math
+from typing import TypedDict, Unpack
 
 import jax
 from jax import Array, lax
 from jaxtyping import Float
 
-__all__ = ["unfold", "fold", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"]
+__all__ = ["WindowOptions", "unfold", "fold", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"]
+
+
+class WindowOptions(TypedDict, total=False):
+    """Where the windows lie. A number stands for both axes.
+
+    ``stride``: between two windows (1). ``padding``: zeros on each side of the image (0). ``dilation``: the step
+    between two pixels of a window (1).
+    """
+
+    stride: int | tuple[int, int]
+    padding: int | tuple[int, int]
+    dilation: int | tuple[int, int]
 
 
 def unfold(
-    x: Float[Array, "batch rows columns channels"], window: tuple[int, int], stride: int = 1
+    x: Float[Array, "batch rows columns channels"], window: tuple[int, int], **options: Unpack[WindowOptions]
 ) -> Float[Array, "batch windows numbers"]:
     """Lay out every window as a row of numbers, channel by channel.
 
     Args:
         x: images.
         window: its size.
-        stride: between two windows.
+        **options: see `WindowOptions`.
 
     Returns:
         One row a window.
 
     Differs from its twin: a window's numbers are the last axis.
     """
+    pairs = [_pair(options.get(name, default)) for name, default in (("stride", 1), ("padding", 0), ("dilation", 1))]
+    stride, padding, dilation = pairs
     rows = lax.conv_general_dilated_patches(
-        x, window, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x,
+        window,
+        stride,
+        [(amount, amount) for amount in padding],
+        rhs_dilation=dilation,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
     return rows.reshape(x.shape[0], -1, rows.shape[-1])
 
 
 def fold(
-    rows: Float[Array, "batch windows numbers"], size: tuple[int, int], window: tuple[int, int], stride: int = 1
+    rows: Float[Array, "batch windows numbers"],
+    size: tuple[int, int],
+    window: tuple[int, int],
+    **options: Unpack[WindowOptions],
 ) -> Float[Array, "batch rows columns channels"]:
     """Add windows up into an image: the gradient of ``unfold``.
 
@@ -39,7 +62,7 @@ def fold(
         rows: of windows, as ``unfold`` makes them.
         size: of the image.
         window: its size.
-        stride: between two windows.
+        **options: see `WindowOptions`.
 
     Returns:
         The images; what several windows cover is their sum.
@@ -47,7 +70,7 @@ def fold(
     Differs from its twin: a window's numbers are the last axis.
     """
     image = jax.ShapeDtypeStruct((rows.shape[0], *size, rows.shape[-1] // math.prod(window)), rows.dtype)
-    return jax.linear_transpose(lambda x: unfold(x, window, stride), image)(rows)[0]
+    return jax.linear_transpose(lambda x: unfold(x, window, **options), image)(rows)[0]
 
 
 def pixel_shuffle(
@@ -101,3 +124,7 @@ def channel_shuffle(x: Float[Array, "batch *space channels"], groups: int) -> Fl
     Differs from its twin: channels are the last axis.
     """
     return x.reshape(*x.shape[:-1], groups, -1).swapaxes(-1, -2).reshape(x.shape)
+
+
+def _pair(amount: int | tuple[int, int]) -> tuple[int, int]:
+    return (amount, amount) if isinstance(amount, int) else amount

@@ -6,7 +6,7 @@ from flax import linen as nn
 from jax import Array, lax
 from jaxtyping import Float, Int
 
-__all__ = ["embedding", "renormalized", "embedding_layer"]
+__all__ = ["embedding", "renormalized", "embedding_layer", "one_hot"]
 
 
 def embedding(
@@ -95,6 +95,28 @@ def embedding_layer(rows: int, features: int, *, padding_idx: int | None = None)
     if padding is None:
         return nn.Embed(rows, features, embedding_init=nn.initializers.normal(1.0))
     return _PaddedEmbed(rows, features, padding)
+
+
+def one_hot(ids: Int[Array, "*shape"], num_classes: int = -1) -> Int[Array, "*shape classes"]:
+    """Write each id as a row of zeros with a one at its place, in integers.
+
+    Args:
+        ids: classes, from 0.
+        num_classes: how many there are; -1 for one more than the largest id.
+
+    Returns:
+        One row an id.
+
+    Raises:
+        ValueError: if ``num_classes`` is neither -1 nor above 0, or is -1 and there are no ids.
+
+    Differs from its twin: an id that is no class is a row of zeros, where PyTorch raises a RuntimeError. Under ``jit``
+    the classes must be given. ``jax.nn.one_hot`` itself makes floats, and takes no -1.
+    """
+    if num_classes < 1 and (num_classes != -1 or ids.size == 0):
+        raise ValueError(f"one_hot: num_classes must be above 0, or -1 where there are ids, got {num_classes}.")
+    classes = int(ids.max()) + 1 if num_classes == -1 else num_classes
+    return jax.nn.one_hot(ids, classes, dtype=int)
 
 
 def _row(function: str, padding_idx: int | None, rows: int) -> int | None:

@@ -28,6 +28,7 @@ from jax_impl._convolution_pool import (
     max_pool_with_indices,
 )
 from jax_impl._convolution_rearrange import (
+    WindowOptions,
     channel_shuffle,
     fold,
     pixel_shuffle,
@@ -51,6 +52,7 @@ __all__ = [
     "adaptive_max_pool",
     "fractional_max_pool",
     "max_unpool",
+    "WindowOptions",
     "unfold",
     "fold",
     "pixel_shuffle",

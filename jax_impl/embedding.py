@@ -4,6 +4,6 @@ Differs from its twin: a cap leaves the table as it is; an id beyond it gives Na
 """
 
 from jax_impl._embedding_bags import BagOptions, embedding_bag
-from jax_impl._embedding_tables import embedding, embedding_layer, renormalized
+from jax_impl._embedding_tables import embedding, embedding_layer, one_hot, renormalized
 
-__all__ = ["embedding", "renormalized", "embedding_layer", "BagOptions", "embedding_bag"]
+__all__ = ["embedding", "renormalized", "embedding_layer", "BagOptions", "embedding_bag", "one_hot"]

@@ -66,7 +66,7 @@ def as_value(leaf: Any) -> Value:
         return _from_torch(leaf)
     if isinstance(leaf, _PYTHON_SCALARS):
         return Value("python", _widen(np.asarray(leaf)))
-    if is_jax(leaf) and not hasattr(leaf.dtype, "itemsize"):  # a typed PRNG key has no NumPy form
+    if is_jax(leaf) and leaf.dtype.name.startswith("key<"):  # a typed PRNG key has no NumPy form
         leaf = sys.modules["jax"].random.key_data(leaf)
     if not is_array(leaf):
         raise TypeError(f"an array or a number was expected, got {type(leaf).__name__}")

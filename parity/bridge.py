@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from parity.arrays import as_value
 from parity.bridge_match import Rename, paired
-from parity.bridge_moves import Rule, joined, zeros_like
-from parity.bridge_order import in_order, undecided
+from parity.bridge_moves import Rule, joined, tensor_of, zeros_like
+from parity.bridge_order import drawn, in_order, undecided, unfolded
 from parity.bridge_pairs import Pair
 from parity.bridge_rules import parts_of
 from parity.errors import InputError
 from parity.images import with_channels_last
-from parity.inputs import cotangent
 from parity.layers import TorchLayer, linen_layers, torch_layers, tree_layers
 from parity.message import first_line
 from parity.optimizer_memory import as_array
@@ -55,8 +53,9 @@ def to_linen(
 ) -> dict[str, Any]:
     """The weights of a torch module as the variables of a linen module.
 
-    Where linen has one place for two tensors, the biases of a recurrent layer, it gets their sum. What it has no place
-    for and need not have, the number of batches of a batch norm, stays behind.
+    Where linen has one place for two tensors, the biases of a recurrent layer, it gets their sum; where torch has no
+    biases and linen's cells do, zeros, which linen trains unless it is told not to. What linen has no place for and
+    need not have, the number of batches of a batch norm, stays behind.
 
     Args:
         torch_module: whose weights to take.
@@ -116,6 +115,8 @@ def as_torch(pairs: list[Link], variables: Mapping[str, Any], *, gradients: bool
     """
     blocks: dict[str, list[Any]] = {}
     for link in pairs:
+        if link.rule.absent:
+            continue
         leaf: Any = variables
         for key in link.linen:
             leaf = leaf[key]
@@ -158,10 +159,11 @@ def to_torch(
         pairs = links("to_torch", (torch_module, linen_module), inputs, rename, channels_last)
     else:
         pairs = _links_of_trees(variables, torch_module, rename)
+    _check_absent(pairs, variables)
     owners = torch_module.state_dict(keep_vars=True)
     state = {name: tensor.detach().clone() for name, tensor in owners.items()}
     for name, array in as_torch(pairs, map_leaves(lambda _, leaf: np.asarray(leaf), variables)).items():
-        tensor = _to_tensor(array).to(state[name])
+        tensor = tensor_of(array).to(state[name])
         # A shared tensor has several names: under any of them the old values would be loaded over the new.
         state |= {alias: tensor for alias, owner in owners.items() if owner is owners[name]}
     return state
@@ -196,13 +198,13 @@ def links(
         hint = " A port that takes channels last is told so by channels_last." if images else ""
         raise InputError(f"{function}: linen_module must initialise on the inputs, got {said}.{hint}") from error
     pairs = paired(function, left, right, rename, called=True)
-    drawn = map_leaves(_drawn, inputs)
-    moved = with_channels_last(drawn) if channels_last else drawn
+    numbers = drawn(inputs)
+    moved = with_channels_last(numbers) if channels_last else numbers
 
     def variables(pairs: list[Pair]) -> dict[str, Any]:
         return carried(modules[0], _linked(pairs))
 
-    return _linked(in_order(pairs, modules, (drawn, moved), variables))
+    return _linked(in_order(pairs, modules, (numbers, moved), variables))
 
 
 def _links_of_trees(variables: Mapping[str, Any], torch_module: Any, rename: Rename | None) -> list[Link]:
@@ -213,7 +215,20 @@ def _links_of_trees(variables: Mapping[str, Any], torch_module: Any, rename: Ren
             f"to_torch: shapes must tell how an image is flattened, got {pairs[number].torch.path} behind"
             f" {channels} channels, which linen may have last. Pass linen_module and inputs, whose calls tell."
         )
+    for number, channels in unfolded(pairs):
+        raise InputError(
+            f"to_torch: shapes must tell how an image is unfolded, got {pairs[number].torch.path} before {channels}"
+            " channels, which linen may have last. Pass linen_module and inputs, whose calls tell."
+        )
     return _linked(pairs)
+
+
+def _check_absent(pairs: list[Link], variables: Mapping[str, Any]) -> None:
+    """Only zeros may stay behind where torch has no such tensor."""
+    leaves = flatten(variables)
+    for path in ("/".join(link.linen) for link in pairs if link.rule.absent):
+        if np.asarray(leaves[path]).any():
+            raise InputError(f"to_torch: {path} must be zeros, as torch has no such tensor, got other numbers.")
 
 
 def _parts(layers: list[TorchLayer]) -> set[frozenset[str]]:
@@ -230,18 +245,3 @@ def _linked(pairs: list[Pair]) -> list[Link]:
             shapes = one.shapes[rule.torch], other.shapes[rule.place]
             found.append(Link(one.under(rule.torch), path, rule, *shapes, (one.path, other.path)))
     return found
-
-
-def _drawn(path: str, leaf: Any) -> Any:
-    """Random numbers for a float array: only shapes and dtypes of the inputs matter."""
-    if not hasattr(leaf, "shape"):
-        return leaf
-    array = as_value(leaf).data
-    return cotangent(0, path, array.shape) if array.dtype.kind == "f" else array
-
-
-def _to_tensor(array: np.ndarray) -> Any:
-    import torch
-
-    # torch takes no bfloat16 from NumPy; through float32 it is exact.
-    return torch.from_numpy(np.array(array.astype(np.float32) if array.dtype.kind == "V" else array, order="C"))

@@ -12,7 +12,7 @@ import numpy as np
 
 from parity.arrays import is_jax, is_torch
 
-__all__ = ["Rule", "joined", "refines", "zeros_like"]
+__all__ = ["Rule", "joined", "refines", "tensor_of", "zeros_like"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Rule:
         view: the shape in which the block's axes are permuted; None for its own.
         leaf: the shape that the permuted block is folded to; None for its own.
         reversed: how many of the leaf's first axes run the other way.
+        absent: torch has no such numbers: the leaf is zeros, one for each row of the block.
         added: the leaf holds another tensor's numbers plus this one's. On the way back this one is zero.
         collection: of linen's variables.
         splits: whether linen may write one axis as several, as ``DenseGeneral`` does.
@@ -39,6 +40,7 @@ class Rule:
     view: tuple[int, ...] | None = field(default=None, kw_only=True)
     leaf: tuple[int, ...] | None = field(default=None, kw_only=True)
     reversed: int = field(default=0, kw_only=True)
+    absent: bool = field(default=False, kw_only=True)
     added: bool = field(default=False, kw_only=True)
     collection: str = field(default="params", kw_only=True)
     splits: bool = field(default=False, kw_only=True)
@@ -54,6 +56,8 @@ class Rule:
         if count > 1:
             size = tensor.shape[0] // count
             tensor = tensor[place * size : (place + 1) * size]
+        if self.absent:
+            return zeros_like(tensor[:, 0])
         tensor = tensor if self.view is None else tensor.reshape(self.view)
         tensor = tensor if self.axes is None else _permuted(tensor, self.axes)
         tensor = _reversed(tensor, self.reversed)
@@ -96,6 +100,14 @@ def zeros_like(array: Any) -> Any:
 
         return jax.numpy.zeros_like(array)
     return np.zeros_like(array)
+
+
+def tensor_of(array: np.ndarray) -> Any:
+    """A NumPy array, bfloat16 ones too, as a tensor."""
+    import torch
+
+    # torch takes no bfloat16 from NumPy; through float32 it is exact.
+    return torch.from_numpy(np.array(array.astype(np.float32) if array.dtype.kind == "V" else array, order="C"))
 
 
 def refines(fine: tuple[int, ...], coarse: tuple[int, ...]) -> bool:

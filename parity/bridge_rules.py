@@ -61,11 +61,12 @@ def _transposed(space: int) -> tuple[Way, ...]:
 def _recurrent(letters: tuple[str, ...], biases: Callable[[str], tuple[str, str]]) -> Callable:
     """torch stacks the gates' matrices in the order of ``letters``; linen has a pair of layers for each gate.
 
-    ``biases`` names, for a gate, the leaves that hold torch's two. Where they are one leaf it holds their sum.
+    ``biases`` names, for a gate, the leaves that hold torch's two. Where they are one leaf it holds their sum. linen's
+    own cells have them even where torch has none: as zeros.
     """
 
-    def ways(_: Any, suffix: str) -> tuple[Way, ...]:
-        rules = []
+    def ways(module: Any, suffix: str) -> tuple[Way, ...]:
+        rules, empty = [], []
         for block in enumerate(letters):
             place, letter = (block[0], len(letters)), block[1]
             first, second = biases(letter)
@@ -75,7 +76,8 @@ def _recurrent(letters: tuple[str, ...], biases: Callable[[str], tuple[str, str]
                 Rule(f"bias_ih{suffix}", first, None, place),
                 Rule(f"bias_hh{suffix}", second, None, place, added=first == second),
             ]
-        return (Way(tuple(rules)),)
+            empty += [Rule(f"weight_hh{suffix}", leaf, None, place, absent=True) for leaf in sorted({first, second})]
+        return (Way(tuple(rules)),) if module.bias else (Way(tuple(rules)), Way((*rules, *empty)))
 
     return ways
 
@@ -185,8 +187,6 @@ def remark(module: Any, lacking: set[str]) -> str:
         return " linen's ConvTranspose has no groups."
     if getattr(module, "proj_size", 0):
         return " linen's LSTMCell has no projection."
-    if hasattr(module, "hidden_size") and not module.bias:
-        return " linen's cells always have a bias."
     if getattr(module, "bias_k", None) is not None:
         return " linen's attention has no bias_k and bias_v."
     return ""

@@ -41,7 +41,9 @@ def compare_modules(
     The torch module's weights are carried across (`parity.to_linen`), so nothing has to be loaded first; both modules
     are left as they were. Gradients of weights are reported in linen's layout, at linen's paths. Where the modules have
     running statistics, they are carried too, and in training those after the call are compared: the result is then
-    called "output/result", a new mean "output/batch_stats/.../mean".
+    called "output/result", a new mean "output/batch_stats/.../mean"; of two torch modules, every buffer is compared so,
+    "output/buffers/bn.running_mean". Where linen trains a leaf that torch has not, the bias of a cell that has none
+    there, its gradient differs, and says so.
 
     Args:
         torch_module: an ``nn.Module``.
@@ -113,7 +115,7 @@ def _two_of_torch(modules: tuple[Any, Any], inputs: Any, train: bool, settings: 
 
 
 def _called(module: Any, owner: Any, train: bool) -> Callable:
-    """``module`` as a function of its parameters by name, with the buffers of ``owner``."""
+    """``module`` as a function of its parameters by name, with ``owner``'s buffers; in training it returns them."""
     replica = copy.deepcopy(module).train(train)
 
     def function(params: Any, *args: Any, **kwargs: Any) -> Any:
@@ -124,7 +126,11 @@ def _called(module: Any, owner: Any, train: bool) -> Callable:
             name: leaf.detach().clone().to(dtype if leaf.is_floating_point() else None)
             for name, leaf in owner.named_buffers()
         }
-        return torch.func.functional_call(replica, {**buffers, **params}, args, kwargs)
+        state = {**buffers, **params}
+        result = torch.func.functional_call(replica, state, args, kwargs)  # it puts new buffers into the dict
+        if not (train and buffers):
+            return result
+        return {"result": result, "buffers": {name: state[name].detach() for name in buffers}}
 
     return function
 

@@ -1,5 +1,7 @@
 """Attention agrees with its twin and with NumPy under every mask: outputs, weights, every gradient."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,13 +63,30 @@ def test_rows_of_minus_infinity_agree(parity, rng):
 
 
 def test_shared_keys_agree(parity, rng):
-    """enable_gqa: six query heads, neighbours in threes share one of two key heads."""
+    """enable_gqa: six query heads, neighbours in threes share one of two key heads; with every other option too."""
 
     def called(side):
-        return lambda query, key, value: side.scaled_dot_product_attention(query, key, value, enable_gqa=True)
+        attend = partial(side.scaled_dot_product_attention, enable_gqa=True)
+        return lambda query, key, value, allowed: {
+            "plain": attend(query, key, value),
+            "causal": attend(query, key, value, is_causal=True, scale=0.3),
+            "masked": attend(query, key, value, allowed, scale=-0.7),
+            "added": attend(query, key, value, query[..., :1], scale=0.0),
+        }
 
-    inputs = qkv(rng, heads=6)
+    inputs = qkv(rng, heads=6) | {"allowed": ALLOWED}
     parity.assert_equivalent(called(torch_side), called(jax_side), inputs, jit=False, dtypes=("float64",))
+
+
+@pytest.mark.parametrize(("side", "native"), SIDES)
+def test_no_keys_give_zeros_and_fewer_keys_than_queries_are_seen_from_the_first(side, native, rng, x64):
+    query, key, value = qkv(rng).values()
+    empty = side.scaled_dot_product_attention(native(query), native(key[..., :0, :]), native(value[..., :0, :]))
+    assert np.array_equal(empty, np.zeros((*query.shape[:-1], value.shape[-1])))
+    two = native(query), native(key[..., :2, :]), native(value[..., :2, :])
+    causal = np.asarray(side.scaled_dot_product_attention(*two, is_causal=True))
+    assert np.array_equal(causal[..., 0, :], value[..., 0, :])
+    assert agrees(causal[..., 2, :], np.asarray(side.scaled_dot_product_attention(*two))[..., 2, :])
 
 
 @pytest.mark.parametrize(("side", "native"), SIDES)
@@ -210,6 +229,9 @@ def test_a_fresh_layer_holds_what_it_is_loaded_with(rng):
 
 ERRORS = {
     "attn_mask must be None": lambda side, x: side.scaled_dot_product_attention(x, x, x, x, is_causal=True),
+    "key must have heads that divide the query's 3": lambda side, x: side.scaled_dot_product_attention(
+        x[:, None], x[:2, None], x[:2, None], enable_gqa=True
+    ),
     "even width": lambda side, x: side.rotary_positions(x, x[:, 0]),
     "num_heads must divide the width": lambda side, x: side.multi_head_attention(x, x, x, side.AttentionWeights(x), 2),
     "num_heads must divide embed": lambda side, x: side.attention_layer(3, 2),

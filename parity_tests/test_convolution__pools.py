@@ -114,16 +114,30 @@ def test_shuffles_agree(parity, rng, name, args):
     parity.assert_equivalent(*pair(name, 2, *args), (rng.normal(size=(2, 8, 4, 6)),), dtypes=("float64",), jit=False)
 
 
-def test_fold_is_the_gradient_of_unfold_and_both_agree(parity, rng):
-    x, rows = rng.normal(size=(2, 3, 5, 6)), rng.normal(size=(2, 18, 8))
+# stride, padding, dilation; and how many windows of 3 by 2 the image of 5 by 6 has, counted by hand
+WINDOWS = {
+    "stride": ({"stride": 2}, 6),
+    "padding": ({"padding": (1, 0)}, 25),
+    "dilation": ({"dilation": (1, 3)}, 9),
+    "all": ({"stride": (1, 3), "padding": (1, 2), "dilation": 2}, 9),
+}
+
+
+@pytest.mark.parametrize("kind", WINDOWS)
+def test_fold_is_the_gradient_of_unfold_and_both_agree(parity, rng, kind):
+    options, count = WINDOWS[kind]
+    x, rows = rng.normal(size=(2, 3, 5, 6)), rng.normal(size=(2, 18, count))
 
     def jax_unfold(x):
-        return jax_side.unfold(jnp.moveaxis(x, 1, -1), (3, 2), 2).swapaxes(1, 2)
+        return jax_side.unfold(jnp.moveaxis(x, 1, -1), (3, 2), **options).swapaxes(1, 2)
 
     def jax_fold(rows):
-        return jnp.moveaxis(jax_side.fold(rows.swapaxes(1, 2), (5, 8), (3, 2), 2), -1, 1)
+        return jnp.moveaxis(jax_side.fold(rows.swapaxes(1, 2), (5, 6), (3, 2), **options), -1, 1)
 
-    parity.assert_equivalent(lambda x: torch_side.unfold(x, (3, 2), 2), jax_unfold, (x,), dtypes=("float64",))
-    parity.assert_equivalent(
-        lambda rows: torch_side.fold(rows, (5, 8), (3, 2), 2), jax_fold, (rows,), dtypes=("float64",), jit=False
-    )
+    torch_unfold = partial(torch_side.unfold, window=(3, 2), **options)
+    torch_fold = partial(torch_side.fold, size=(5, 6), window=(3, 2), **options)
+    parity.assert_equivalent(torch_unfold, jax_unfold, (x,), dtypes=("float64",), jit=False)
+    parity.assert_equivalent(torch_fold, jax_fold, (rows,), dtypes=("float64",), jit=False)
+    taken, pulled = jax.vjp(jax_unfold, jnp.asarray(x))
+    assert taken.shape == rows.shape
+    assert np.array_equal(pulled(jnp.asarray(rows))[0], jax_fold(jnp.asarray(rows)))

@@ -1,5 +1,7 @@
 """Embeddings agree with their twins and with NumPy: rows, bags, caps, and every gradient of the table."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -149,12 +151,35 @@ def test_a_fresh_table_is_standard_normal():
         assert abs(values[:-1].std() - 1) < 5 / np.sqrt(2 * 3996)
 
 
+@pytest.mark.parametrize("num_classes", [-1, 7])
+def test_one_hot_agrees_and_is_the_rows_of_the_identity(parity, num_classes):
+    """-1 counts the classes by the largest id, which a traced array does not tell."""
+    sides = [partial(side.one_hot, num_classes=num_classes) for side in (torch_side, jax_side)]
+    parity.assert_equivalent(*sides, (IDS,), dtypes=("float64",), gradients=False, jit=num_classes > 0)
+    found = torch_side.one_hot(torch.tensor(IDS), num_classes)
+    assert found.dtype == torch.int64
+    assert np.array_equal(found, np.eye(IDS.max() + 1 if num_classes < 0 else 7)[IDS])
+
+
+def test_an_id_that_is_no_class_is_a_row_of_zeros_in_jax_alone():
+    """The trap one-hot-out-of-range; jax.nn's own is of floats, too."""
+    with pytest.raises(RuntimeError, match="Class values must be smaller than num_classes"):
+        torch_side.one_hot(torch.tensor([1, 4]), 4)
+    with pytest.raises(RuntimeError, match="Class values must be non-negative"):
+        torch_side.one_hot(torch.tensor([1, -1]), 4)
+    assert np.array_equal(jax_side.one_hot(jnp.array([1, 4, -1]), 4), [[0, 1, 0, 0], [0] * 4, [0] * 4])
+    assert jax.nn.one_hot(jnp.array([1]), 4).dtype == jnp.float32
+    assert jax_side.one_hot(jnp.array([1]), 4).dtype == jnp.int32
+
+
 ERRORS = {
     "padding_idx must be a row": lambda side, ids, w: side.embedding(ids, w, padding_idx=9),
     "mode must be": lambda side, ids, w: side.embedding_bag(ids, w, mode="median"),
     "offsets must be": lambda side, ids, w: side.embedding_bag(ids[0], w),
     "per_sample_weights must be": lambda side, ids, w: side.embedding_bag(ids, w, per_sample_weights=w),
     "embedding_layer: padding_idx": lambda side, ids, w: side.embedding_layer(6, 3, padding_idx=-7),
+    "num_classes must be above 0": lambda side, ids, w: side.one_hot(ids, 0),
+    "one_hot: num_classes must be": lambda side, ids, w: side.one_hot(ids[:0]),
 }
 
 

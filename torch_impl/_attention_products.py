@@ -45,11 +45,22 @@ def scaled_dot_product_attention(
         One average a query; that of a query that may look nowhere is 0.
 
     Raises:
-        ValueError: if there is a mask and ``is_causal`` too.
+        ValueError: if there is a mask and ``is_causal`` too, or shared heads do not divide the query's.
     """
     if attn_mask is not None and options.get("is_causal", False):
         raise ValueError("scaled_dot_product_attention: attn_mask must be None where is_causal is true, got a mask.")
+    if options.get("enable_gqa", False):
+        _check_heads(query, key, value)
     return functional.scaled_dot_product_attention(query, key, value, attn_mask, **options)
+
+
+def _check_heads(query: Tensor, *shared: Tensor) -> None:
+    for name, part in zip(("key", "value"), shared, strict=True):
+        if query.shape[-3] % part.shape[-3]:
+            raise ValueError(
+                f"scaled_dot_product_attention: {name} must have heads that divide the query's {query.shape[-3]},"
+                f" got {part.shape[-3]}."
+            )
 
 
 def rotary_positions(

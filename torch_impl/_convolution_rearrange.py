@@ -1,32 +1,49 @@
 """Windows as rows, channels as pixels, and back."""
 
+from typing import TypedDict, Unpack
+
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["unfold", "fold", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"]
+__all__ = ["WindowOptions", "unfold", "fold", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"]
+
+
+class WindowOptions(TypedDict, total=False):
+    """Where the windows lie. A number stands for both axes.
+
+    ``stride``: between two windows (1). ``padding``: zeros on each side of the image (0). ``dilation``: the step
+    between two pixels of a window (1).
+    """
+
+    stride: int | tuple[int, int]
+    padding: int | tuple[int, int]
+    dilation: int | tuple[int, int]
 
 
 def unfold(
-    x: Float[Tensor, "batch channels rows columns"], window: tuple[int, int], stride: int = 1
+    x: Float[Tensor, "batch channels rows columns"], window: tuple[int, int], **options: Unpack[WindowOptions]
 ) -> Float[Tensor, "batch numbers windows"]:
     """Lay out every window as a row of numbers, channel by channel.
 
     Args:
         x: images.
         window: its size.
-        stride: between two windows.
+        **options: see `WindowOptions`.
 
     Returns:
         One row a window.
 
     Differs from its twin: a window's numbers are axis 1.
     """
-    return functional.unfold(x, window, stride=stride)
+    return functional.unfold(x, window, **options)
 
 
 def fold(
-    rows: Float[Tensor, "batch numbers windows"], size: tuple[int, int], window: tuple[int, int], stride: int = 1
+    rows: Float[Tensor, "batch numbers windows"],
+    size: tuple[int, int],
+    window: tuple[int, int],
+    **options: Unpack[WindowOptions],
 ) -> Float[Tensor, "batch channels rows columns"]:
     """Add windows up into an image: the gradient of ``unfold``.
 
@@ -34,14 +51,14 @@ def fold(
         rows: of windows, as ``unfold`` makes them.
         size: of the image.
         window: its size.
-        stride: between two windows.
+        **options: see `WindowOptions`.
 
     Returns:
         The images; what several windows cover is their sum.
 
     Differs from its twin: a window's numbers are axis 1.
     """
-    return functional.fold(rows, size, window, stride=stride)
+    return functional.fold(rows, size, window, **options)
 
 
 def pixel_shuffle(

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["embedding", "renormalized", "embedding_layer"]
+__all__ = ["embedding", "renormalized", "embedding_layer", "one_hot"]
 
 
 def embedding(
@@ -80,6 +80,26 @@ def embedding_layer(rows: int, features: int, *, padding_idx: int | None = None)
     """
     padding = _row("embedding_layer", padding_idx, rows)
     return nn.Embedding(rows, features, padding_idx=padding)
+
+
+def one_hot(ids: Int[Tensor, "*shape"], num_classes: int = -1) -> Int[Tensor, "*shape classes"]:
+    """Write each id as a row of zeros with a one at its place, in integers.
+
+    Args:
+        ids: classes, from 0.
+        num_classes: how many there are; -1 for one more than the largest id.
+
+    Returns:
+        One row an id.
+
+    Raises:
+        ValueError: if ``num_classes`` is neither -1 nor above 0, or is -1 and there are no ids.
+
+    Differs from its twin: an id that is no class raises a RuntimeError.
+    """
+    if num_classes < 1 and (num_classes != -1 or ids.numel() == 0):
+        raise ValueError(f"one_hot: num_classes must be above 0, or -1 where there are ids, got {num_classes}.")
+    return functional.one_hot(ids, num_classes)
 
 
 def _row(function: str, padding_idx: int | None, rows: int) -> int | None:

@@ -27,6 +27,7 @@ from torch_impl._convolution_pool import (
     max_pool_with_indices,
 )
 from torch_impl._convolution_rearrange import (
+    WindowOptions,
     channel_shuffle,
     fold,
     pixel_shuffle,
@@ -50,6 +51,7 @@ __all__ = [
     "adaptive_max_pool",
     "fractional_max_pool",
     "max_unpool",
+    "WindowOptions",
     "unfold",
     "fold",
     "pixel_shuffle",

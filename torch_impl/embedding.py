@@ -4,6 +4,6 @@ Differs from its twin: a cap shortens the table in place; an id that is no row r
 """
 
 from torch_impl._embedding_bags import BagOptions, embedding_bag
-from torch_impl._embedding_tables import embedding, embedding_layer, renormalized
+from torch_impl._embedding_tables import embedding, embedding_layer, one_hot, renormalized
 
-__all__ = ["embedding", "renormalized", "embedding_layer", "BagOptions", "embedding_bag"]
+__all__ = ["embedding", "renormalized", "embedding_layer", "BagOptions", "embedding_bag", "one_hot"]

@@ -95,7 +95,8 @@ class Examination:
 
     def __call__(self, leaves: tuple[Leaf, ...]) -> Explanation:
         """The causes, the likeliest first."""
-        failing = [leaf for leaf in leaves if not leaf.ok and leaf.dtype == "float64" and leaf.quantity != "jit"]
+        wide = [leaf for leaf in leaves if leaf.dtype == "float64" and leaf.quantity != "jit"]
+        failing = [leaf for leaf in wide if not leaf.ok]
         if not failing or all(_of_dtype(leaf) for leaf in failing):
             return Explanation()
         notes: list[str] = []
@@ -104,17 +105,17 @@ class Examination:
         if self.layers:
             notes += self._guarded([], self.layers.located, self.inputs.at("float64"), [leaf.path for leaf in failing])
             if all("/batch_stats/" in leaf.path for leaf in failing):  # a field of the layer says more than a factor
-                own = [str(found) for found in self._guarded([], self._called, failing)] or own
+                own = [str(found) for found in self._guarded([], self._called, wide)] or own
                 return Explanation(tuple(own[:1]), tuple(notes))
         if own and strong(findings):
             # The outputs are right: what makes their derivatives a multiple may stand in the program.
             scaled = failing[0].quantity == "gradient" and re.search(r" x jax (everywhere|\+)", own[0])
-            found = self._guarded(notes, self._tried, failing) if scaled else []
+            found = self._guarded(notes, self._tried, wide) if scaled else []
             return Explanation((*map(str, found), *own)[:1], tuple(notes))
         found = self._guarded(notes, exchanged, {leaf.path: (*self._values(leaf.path), leaf.limit) for leaf in failing})
         found = found or self._guarded(notes, self._fed, failing, True)
-        found = found or self._guarded(notes, self._called, failing)
-        found = found or self._guarded(notes, self._tried, failing)
+        found = found or self._guarded(notes, self._called, wide)
+        found = found or self._guarded(notes, self._tried, wide)
         found = found or self._guarded([], self._ignored)
         found = found or self._guarded(notes, self._fed, failing, False)
         if not self.layers and failing[0].quantity == "output":
@@ -154,15 +155,16 @@ class Examination:
                 yield fed.finding
                 return
 
-    def _called(self, failing: list[Leaf]) -> Iterator[Finding]:
+    def _called(self, leaves: list[Leaf]) -> Iterator[Finding]:
         """Another argument of a call, another field of a layer."""
         from parity.diagnosis.called import calls_tried
         from parity.diagnosis.retraced import Retraced
         from parity.jaxprs import size_of
 
-        if size_of(self._traced.program) <= _LARGEST and telling(self._values(leaf.path)[0] for leaf in failing):
+        failing = [self._values(leaf.path)[0] for leaf in leaves if not leaf.ok]
+        if size_of(self._traced.program) <= _LARGEST and telling(failing):
             function = Retraced(self.sides[1].function, self.inputs.at("float64"), self.names, self.cotangents)
-            yield from calls_tried(function, self._target(failing))
+            yield from calls_tried(function, self._target(leaves))
 
     def _ignored(self) -> Iterator[Finding]:
         from parity.diagnosis.ignored import ignored
@@ -195,20 +197,21 @@ class Examination:
         found = elsewhere(self.sides[0], self.inputs.at("float64"), self.names)
         return [(self.sides[1].arguments(other.inputs, "float64"), other) for other in found]
 
-    def _tried(self, failing: list[Leaf]) -> Iterator[Finding]:
+    def _tried(self, leaves: list[Leaf]) -> Iterator[Finding]:
         """A step of the program done otherwise."""
         from parity.diagnosis.remedies import remedies_tried
         from parity.scopes import jax_scope
 
         with jax_scope("float64"):
-            yield from remedies_tried(self._traced, self._target(failing))
+            yield from remedies_tried(self._traced, self._target(leaves))
 
-    def _target(self, failing: list[Leaf]) -> Any:
+    def _target(self, leaves: list[Leaf]) -> Any:
+        """What torch computes; a leaf that is 0 but for rounding keeps the limit that it agreed within."""
         from parity.diagnosis.traced import Target
 
         values = {**self.runs[0].outputs, **self.runs[0].gradients}
         wanted = {path: value.data for path, value in values.items()}
         limits = {path: SEMANTIC * float(np.abs(data).max(initial=0.0)) for path, data in wanted.items()}
-        limits.update({leaf.path: leaf.limit for leaf in failing})
-        before = {**dict.fromkeys(wanted, 0.0), **{leaf.path: leaf.error for leaf in failing}}
+        limits.update({leaf.path: leaf.limit for leaf in leaves})
+        before = {**dict.fromkeys(wanted, 0.0), **{leaf.path: leaf.error for leaf in leaves if not leaf.ok}}
         return Target(wanted, limits, before)

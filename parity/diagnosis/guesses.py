@@ -26,12 +26,16 @@ _NAMES = {
 }
 
 
+_MASK = 1e30
+"""What is farther from 0 stands for infinity, as a mask's value does; its square may be no number."""
+
+
 def guesses(constant: Constant) -> Iterator[float]:
     """Other values, the likeliest first."""
     value = constant.value
     if constant.whole:
         yield from (v for v in (value + 1, value - 1, 0.0, 1.0, 2.0, -value, 3.0, 4.0, 5.0, 10.0) if v != value)
-    elif math.isinf(value):
+    elif abs(value) > _MASK:
         yield from (-1e9, -1e4, -100.0, -10.0)
     elif constant.keys[0][1] in (BESIDE, ADDED):
         yield from _MARGINS if constant.keys[0][1] == BESIDE else _EPSILONS[:-1]
@@ -57,7 +61,7 @@ def _others(value: float) -> list[float]:
 
 def rounder(value: float) -> Iterator[float]:
     """Rounder numbers next to one that was solved for, the roundest first; never the number itself."""
-    if not math.isfinite(value) or value == 0:
+    if not 0 < abs(value) < _MASK:
         return
     near = [float(f"{value:.{digits}e}") for digits in range(4)] + [float(round(value))]
     for power, root in ((-1, lambda n: 1 / n), (2, math.sqrt), (-2, lambda n: 1 / math.sqrt(n))):

@@ -13,10 +13,12 @@ import planted_embedding_classes
 import planted_indexing
 import planted_language
 import planted_layers
+import planted_loads
 import planted_loss_classes
 import planted_losses
 import planted_masks
 import planted_mixed_precision
+import planted_models
 import planted_norm_classes
 import planted_norms
 import planted_optimizer_classes
@@ -65,6 +67,8 @@ MISTAKES: tuple[Mistake, ...] = (
     *planted_masks.MISTAKES,
     *planted_transformer.MISTAKES,
     *planted_language.MISTAKES,
+    *planted_models.MISTAKES,
+    *planted_loads.MISTAKES,
     *planted_resampling.MISTAKES,
     *planted_batches.MISTAKES,
     *planted_training.MISTAKES,

@@ -40,12 +40,6 @@ REFUSED = {
         (normal(2, 4, 3),),
         "linen's LSTMCell has no projection",
     ),
-    "a cell without biases": (
-        Output(nn.LSTM(3, HIDDEN, bias=False, batch_first=True)),
-        Stack(linen.LSTMCell),
-        (normal(2, 4, 3),),
-        "linen's cells always have a bias",
-    ),
     "a transposed convolution in groups": (
         nn.ConvTranspose1d(4, 4, 2, groups=2),
         spread(4, (2,), transpose_kernel=True),

@@ -1,5 +1,6 @@
 """A linear layer behind a flattened image: the kernel's rows in the order in which the port flattens."""
 
+import jax
 import numpy as np
 import pytest
 import torch
@@ -26,7 +27,7 @@ class Image(nn.Module):
 
 
 class ImagePort(linen.Module):
-    """Its port; ``axes`` are permuted before it flattens."""
+    """Its port; ``axes`` are permuted before it flattens. It hands a key on, which is no array of NumPy's."""
 
     axes: tuple[int, ...] = (0, 1, 2, 3)
 
@@ -36,6 +37,7 @@ class ImagePort(linen.Module):
         x = linen.relu(linen.BatchNorm(use_running_average=not train, epsilon=1e-5)(x))
         x = x.transpose(self.axes).reshape(len(x), -1)
         x = linen.relu(linen.Dense(5)(x))
+        x = linen.Dropout(0.5)(x, deterministic=not train, rng=jax.random.key(0))
         return linen.Dense(2)(x)
 
 
@@ -78,3 +80,53 @@ def test_a_port_that_fails_on_channels_first_is_told_of_the_word():
 
     with pytest.raises(parity.InputError, match=r"A port that takes channels last is told so by channels_last\.$"):
         parity.to_linen(nn.Conv2d(1, 3, 2), Small(), (np.zeros((1, 1, 5, 4)),))
+
+
+class Drawer(nn.Module):
+    """A decoder as people write it: a vector made an image before a transposed convolution."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.first = nn.Linear(5, 3 * 2 * 4)
+        self.norm = nn.BatchNorm2d(3) if norm else nn.Identity()
+        self.conv = nn.ConvTranspose2d(3, 2, 2)
+
+    def forward(self, x):
+        return self.conv(torch.relu(self.norm(self.first(x).unflatten(1, (3, 2, 4)))))
+
+
+class DrawerPort(linen.Module):
+    """Its port, which unfolds with channels last, or as torch and then moves them."""
+
+    norm: bool
+    last: bool
+
+    @linen.compact
+    def __call__(self, x, train=False):
+        x = linen.Dense(24)(x)
+        x = x.reshape(-1, 2, 4, 3) if self.last else x.reshape(-1, 3, 2, 4).transpose(0, 2, 3, 1)
+        x = linen.BatchNorm(use_running_average=not train, epsilon=1e-5)(x) if self.norm else x
+        return linen.ConvTranspose(2, (2, 2), padding="VALID", transpose_kernel=True)(linen.relu(x))
+
+
+CODES = (normal(3, 5),)
+
+
+@pytest.mark.parametrize(("norm", "last"), [(False, True), (True, True), (False, False)])
+def test_an_image_is_unfolded_from_the_kernel_in_the_ports_own_order(norm, last):
+    module, port = Drawer(norm), DrawerPort(norm, last)
+    assert parity.compare_modules(module, port, CODES, dtypes=("float64",), jit=False, **IMAGES).ok
+    variables = parity.to_linen(module, port, CODES, **IMAGES)
+    bias = module.first.bias.detach().numpy()
+    expected = bias.reshape(3, 8).T.reshape(24) if last else bias
+    assert np.array_equal(variables["params"]["Dense_0"]["bias"], expected)
+    back = parity.to_torch(variables, module, port, CODES, **IMAGES)
+    assert all(torch.equal(back[name], tensor) for name, tensor in module.state_dict().items())
+
+
+def test_without_the_port_the_order_of_unfolding_is_asked_for():
+    port = linen.Sequential([linen.Dense(24), lambda x: x.reshape(-1, 2, 4, 3), linen.Conv(2, (2, 2), padding="VALID")])
+    module = nn.Sequential(nn.Linear(5, 24), nn.Unflatten(1, (3, 2, 4)), nn.Conv2d(3, 2, 2))
+    variables = parity.to_linen(module, port, CODES)
+    with pytest.raises(parity.InputError, match=r"^to_torch: .* how an image is unfolded, got 0 before 3"):
+        parity.to_torch(variables, module)

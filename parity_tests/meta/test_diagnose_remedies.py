@@ -8,6 +8,8 @@ import torch
 from flax import linen as nn
 
 import parity
+from parity.diagnosis.guesses import guesses, rounder
+from parity.diagnosis.sites import Constant
 
 draw = np.random.default_rng(31)
 X, W = draw.normal(size=(6, 8)), draw.normal(size=8)
@@ -139,3 +141,23 @@ def test_a_lone_number_is_not_explained_by_a_constant_fitted_to_it(value):
         return jnp.log(1 + jnp.exp(0.3 * x)).mean() + jnp.sqrt(jnp.var(x) + 1e-6) * jnp.tanh(x[0, 0])
 
     assert diagnosis(lambda x: value + np.pi * 1e-5 + 0 * x.sum(), program, X, gradients=False) is None
+
+
+def test_a_gradient_that_is_rounding_alone_keeps_no_constant_from_being_found():
+    """No shift moves a softmax: the shift's gradient is 0 but for rounding, which every remedy rounds otherwise."""
+    report = parity.compare(
+        lambda x, w, shift: (layer_norm(x, w) + shift).softmax(-1),
+        lambda x, w, shift: jax.nn.softmax(with_another_epsilon(x, w) + shift),
+        (X, W, np.ones(())),
+        dtypes=("float64",),
+        jit=False,
+    )
+    assert report.leaf("grad/shift").ok
+    assert report.diagnosis.startswith("the gap vanishes if 1e-06 at ")
+
+
+def test_the_least_number_as_a_masks_value_has_other_masks_for_guesses():
+    """It has no square: a program that holds it once had no remedies."""
+    least = Constant(((0, 1),), float(np.finfo(float).min), whole=False, used="select_n", source="")
+    assert list(guesses(least)) == [-1e9, -1e4, -100.0, -10.0]
+    assert list(rounder(least.value)) == []

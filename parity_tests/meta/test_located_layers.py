@@ -10,6 +10,7 @@ from flax import linen
 from torch import nn
 
 import parity
+import planted_models
 from jax_impl.normalization import batch_norm_layer
 
 X = (np.random.default_rng(1).normal(size=(2, 4, 3)),)
@@ -77,3 +78,26 @@ def test_the_layer_with_the_mistake_is_named(kind):
     torch.manual_seed(0)
     report = parity.compare_modules(Reader(), port, X, train=train, dtypes=("float64",), jit=False)
     assert re.search(sentence, " ".join(report.explanation.notes))
+
+
+FIRST = {
+    "a stem of stride 2 padded as linen pads": "conv1 (torch: conv1) is the first layer whose output differs",
+    "a block added behind its activation": "agree up to BatchNorm_1 (torch: bn2); what enters fc (torch: fc) differs",
+    "one norm of two with another epsilon": "BatchNorm_1 (torch: bn2) is the first layer whose output differs",
+    "one norm of two in evaluation mode while the model trains": "BatchNorm_1 (torch: bn2) is the first layer whose",
+    "one norm of two with torch's momentum turned round": "BatchNorm_1 (torch: bn2) is the first layer whose running",
+    "a head that reads the last step, not the last that counts": "what enters head (torch: head) differs already",
+    "every letter's place one too far": "agree up to wte (torch: wte); what enters wpe (torch: wpe) differs already",
+    "a language model that may look ahead": "agree up to ln_1 (torch: ln_1); attn (torch: attn) is the first layer",
+    "linen's own gelu in a model of torch's": "agree up to up (torch: up); what enters down (torch: down) differs",
+    "the last norm of three with another epsilon": "ln_f (torch: ln_f) is the first layer whose output differs",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIRST)
+def test_the_first_layer_that_differs_is_named_in_whole_models(name):
+    mistake = next(mistake for mistake in planted_models.MISTAKES if mistake.name == name)
+    options: dict[str, Any] = {"dtypes": ("float64",), "jit": False, **mistake.options}
+    report = parity.case(mistake.torch_side, mistake.wrong, mistake.inputs, **options).run()
+    assert FIRST[name] in " ".join(report.explanation.notes)

@@ -75,6 +75,19 @@ def test_two_modules_agree_with_the_weights_of_the_first(train):
     assert not torch.equal(first.inner.weight, second.inner.weight)
 
 
+def test_buffers_of_two_modules_are_compared_in_training():
+    """Running statistics and the number of batches: no output of one step shows a wrong momentum."""
+    first, second = Block(torch.tanh), Block(torch.tanh)
+    second.norm.momentum = 0.9
+    report = parity.compare_modules(first, second, (MATRIX,), train=True, dtypes=("float64",))
+    assert {leaf.path for leaf in report.failures} == {
+        f"output/buffers/norm.running_{part}" for part in ("mean", "var")
+    }
+    assert report.leaf("output/buffers/norm.num_batches_tracked").ok
+    assert parity.compare_modules(first, second, (MATRIX,), dtypes=("float64",)).ok
+    assert not first.norm.running_mean.any()
+
+
 def test_a_wrong_module_differs_at_every_dtype():
     report = parity.compare_modules(Block(torch.tanh), Block(torch.tanh, slip=0.5), (MATRIX,), dtypes=DTYPES)
     assert {leaf.dtype for leaf in report.failures if leaf.path == "output"} == set(DTYPES)
