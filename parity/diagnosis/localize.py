@@ -10,6 +10,7 @@ import numpy as np
 
 from parity.arrays import as_value
 from parity.calls import Call, linen_calls, torch_calls
+from parity.devices import chosen
 from parity.diagnosis.apart import first_apart
 from parity.diagnosis.findings import Finding
 from parity.inputs import Inputs
@@ -68,7 +69,7 @@ class Layers:
         import torch
 
         with torch_scope("float64"), torch.no_grad():
-            arrays = {path: torch.tensor(array) for path, array in inputs.arrays().items()}
+            arrays = {path: torch.tensor(array).to(chosen()) for path, array in inputs.arrays().items()}
             return torch_calls(self.torch.replica, lambda: inputs.call(self.torch, arrays))
 
     def _linen_layers(self, inputs: Inputs, change: Callable | None = None) -> tuple[dict[str, Call], Any]:
