@@ -16,7 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 __all__ = ["NAME", "simulated_device"]
 
 NAME = "meta"
-_COPIES = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
+_MAY_MEET = {"aten::_to_copy", "aten::copy_", "aten::index", "aten::index_put", "aten::index_put_"}
+_MAY_MEET |= {"aten::_pack_padded_sequence"}
+"""What takes tensors of both on a GPU too: copies, rows and lengths that stand on the CPU."""
 
 
 class _Held(torch.Tensor):
@@ -51,7 +53,7 @@ def _computed(func, args, kwargs):
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
     here = any(isinstance(tensor, _Held) for tensor in tensors)
     strangers = [tensor for tensor in tensors if not isinstance(tensor, _Held) and tensor.dim() > 0]
-    if here and strangers and func not in _COPIES:
+    if here and strangers and func.name().partition(".")[0] not in _MAY_MEET:
         raise RuntimeError(f"Expected all tensors to be on the same device, got cpu and {NAME} in {func}.")
     asked = kwargs.get("device")
     inner = {**kwargs, "device": torch.device("cpu")} if asked is not None else kwargs
