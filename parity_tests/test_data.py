@@ -1,6 +1,7 @@
 """Examples in batches: the same batches from one order, every example once an epoch, and on from the middle."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -188,3 +189,15 @@ def test_arguments_that_make_no_batches_raise_one_sentence(side):
         side.pad_batch((make([1, 2, 3]),), 2)
     with pytest.raises(ValueError, match=r"^mean_over_examples: batches must be at least 1, got 0\.$"):
         side.mean_over_examples(lambda v: v, [])
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_each_of_two_workers_makes_every_other_batch(worker, monkeypatch):
+    """Told apart without processes, so that every run of the quick tests sees it."""
+    left = torch_side.stream_loader(partial(stream, "torch"), 3).dataset
+    monkeypatch.setattr("torch_impl._data_stream.get_worker_info", lambda: SimpleNamespace(id=worker, num_workers=2))
+    right = jax_side.stream_loader(partial(stream, "jax"), 3)
+    right.set_slice(slice(worker, None, 2))
+    whole = indexed(np.arange(EXAMPLES), 3, examples())
+    assert_same(numpy_batches(left), whole[worker::2])
+    assert_same(numpy_batches(right), whole[worker::2])
