@@ -54,8 +54,9 @@ calibrate: .venv/.installed ## random correct pairs: is any flagged? Takes an ho
 planted: .venv/.installed ## write the table of planted mistakes again; takes half an hour
 	@$(BIN)/python parity_tests/meta/planted_table.py --jobs $(JOBS)
 
-gpu: .venv/.installed ## the tests that need an accelerator
-	@JAX_PLATFORMS= $(BIN)/python -m pytest -q -m gpu
+gpu: .venv/.installed ## every proof on an NVIDIA GPU, and its speeds; writes notebooks/gpu.md
+	@JAX_PLATFORMS= XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/python -m pytest -q -m gpu
+	@$(BIN)/python parity_tests/meta/gpu_page.py --jobs $(JOBS)
 
 notebooks: .venv/.installed ## execute every notebook, and write the table of torch.nn's modules
 	@$(BIN)/python notebooks/execute.py

@@ -8,6 +8,7 @@ from parity.bridge import to_linen, to_torch
 from parity.check import Case, assert_equivalent, case
 from parity.compare import compare
 from parity.compare_optimizers import compare_optimizers
+from parity.devices import on_device
 from parity.dtypes import Dtypes, dtypes
 from parity.errors import InputError, MismatchError, PolicyError
 from parity.expect import Expectation, expect
@@ -28,6 +29,7 @@ __all__ = [
     "case",
     "expect",
     "dtypes",
+    "on_device",
     "to_linen",
     "to_torch",
     "optimizer_from_torch",

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from parity.check import Case
+from parity.devices import find_device, on_device
 from parity.errors import InputError, MismatchError
 from parity.message import first_line
 from parity.report import Report
@@ -25,12 +26,14 @@ def check_command(
     file: Annotated[Path, typer.Argument(help="A Python file that declares comparisons.", show_default=False)],
     only: Annotated[str | None, typer.Option(help="Run the comparison of this name alone.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the random cotangent; the declared one by default.")] = None,
+    device: Annotated[str, typer.Option(help="Where both sides compute: cpu, cuda, cuda:1.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as a JSON list.")] = False,
 ) -> None:
     """Run the comparisons that FILE declares at its top level: NAME = parity.case(torch_side, jax_side, inputs).
 
     Example: [bold]parity check my_port.py --only attention[/bold]
     """
+    find_device(device, "check", "--device")
     declared = _declared(file)
     if only is not None:
         known("check", only, declared, "--only")
@@ -39,7 +42,8 @@ def check_command(
     reports, refused = [], []
     for name, case in declared.items():
         try:
-            reports.append(_run(file, name, case, options))
+            with on_device(device):
+                reports.append(_run(file, name, case, options))
         except InputError as error:  # the other comparisons still run
             refused.append(f"{name}: {error}")
             continue

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from parity.devices import find_device
 from parity.errors import InputError
 from parity.page import json_text, write_html
 from parity.proofs import Outcome, run_proofs
@@ -24,19 +25,21 @@ _WORKERS = min(2, os.cpu_count() or 1)  # more rarely helps: most of the time is
 Topics = Annotated[list[str] | None, typer.Argument(metavar="[TOPIC]...", help="Topics to prove; all without one.")]
 Suite = Annotated[Path, typer.Option(help="Folder of test_TOPIC.py files.")]
 Workers = Annotated[int, typer.Option(help="Processes; 0 runs in this one.", min=0)]
+Device = Annotated[str, typer.Option(help="Where both sides compute: cpu, cuda, cuda:1.")]
 
 
 def run_command(
     topics: Topics = None,
     suite: Suite = Path("parity_tests"),
     workers: Workers = _WORKERS,
+    device: Device = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print the table and every comparison as JSON.")] = False,
 ) -> None:
     """Run the proofs and print the worst error over its allowance: topic x quantity x dtype.
 
     Example: [bold]parity run linear activations[/bold]
     """
-    outcome = _proved("run", suite, topics, workers)
+    outcome = _proved("run", suite, topics, workers, device)
     if as_json:
         sys.stdout.write(json_text(outcome.records))
     else:
@@ -49,6 +52,7 @@ def report_command(
     out: Annotated[Path, typer.Option(help="The HTML page to write.")] = Path("parity.html"),
     suite: Suite = Path("parity_tests"),
     workers: Workers = _WORKERS,
+    device: Device = "cpu",
 ) -> None:
     """Run the proofs and write one HTML page with every comparison.
 
@@ -56,15 +60,18 @@ def report_command(
     """
     if not out.absolute().parent.is_dir():
         raise InputError(f"report: --out must be in a folder that exists, got {out}.")
-    outcome = _proved("report", suite, topics, workers)
+    outcome = _proved("report", suite, topics, workers, device)
     write_html(out, outcome.records)
     Console().print(f"{closing_line(outcome.records)}\nWritten to {out}", highlight=False, soft_wrap=True)
     _finish(outcome)
 
 
-def _proved(command: str, suite: Path, topics: list[str] | None, workers: int) -> Outcome:
+def _proved(command: str, suite: Path, topics: list[str] | None, workers: int, device: str) -> Outcome:
     files = proofs(command, suite, topics or [])
-    return run_proofs(command, files, workers)
+    if device != "cpu":
+        os.environ.setdefault("JAX_PLATFORMS", "")  # every platform, before the suite may ask for the CPU alone
+    find_device(device, command, "--device")
+    return run_proofs(command, files, workers, device)
 
 
 def _print_table(console: Console, outcome: Outcome) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from parity import message
 from parity.arrays import Value
+from parity.devices import chosen
 from parity.diagnosis.examine import Examination
 from parity.errors import InputError
 from parity.expect import Simulation
@@ -230,7 +231,8 @@ def _listed(paths: Any) -> str:
 def rerun(call: str) -> str:
     """The line that asks again: the pytest test that asked, else the call."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
-    return f"pytest {test!r}" if test else call
+    there = f" --parity-device {chosen()}" * (chosen() != "cpu")
+    return f"pytest {test!r}{there}" if test else call
 
 
 def versions() -> dict[str, str]:

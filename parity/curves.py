@@ -9,6 +9,8 @@ import numpy as np
 
 from parity.digits import LAYERS
 from parity.pictures import save
+from parity.spread import LIMIT, RUNS
+from parity.tolerance import FACTOR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +28,7 @@ STYLES = (
 
 
 def table(run: TrainingRun) -> Table:
-    """One row an epoch: every side's loss and test accuracy, and the gap between the losses."""
+    """One row an epoch: every side's loss and test accuracy, the gap between the losses and the spread beside it."""
     from rich.table import Table
 
     gap = run.gap
@@ -37,10 +39,12 @@ def table(run: TrainingRun) -> Table:
             shown.add_column(f"{heading} {name}", justify="right")
     if gap is not None:
         shown.add_column("gap", justify="right")
+    if run.spread is not None:
+        shown.add_column("spread", justify="right")
     for index in range(run.settings.epochs):
         losses = [f"{history.loss[index]:.6f}" for history in run.histories.values()]
         accuracies = [f"{history.accuracy[index]:.4f}" for history in run.histories.values()]
-        gaps = [] if gap is None else [f"{gap[index]:.2e}"]
+        gaps = [f"{column[index]:.2e}" for column in (gap, run.spread) if column is not None]
         shown.add_row(str(index + 1), *losses, *accuracies, *gaps)
     return shown
 
@@ -51,6 +55,13 @@ def summary(run: TrainingRun) -> str:
     lines = [f"Test accuracy on {run.examples[1]} held-back images: {accuracies}."]
     if (gap := run.gap) is not None:
         lines.append(f"Largest gap between the losses: {gap.max():.2e}, in epoch {gap.argmax() + 1}.")
+    if run.spread is not None and run.beyond is not None:
+        lines.append(
+            f"Spread: {RUNS} JAX runs that start one rounding off come up to {run.spread[-1]:.2e} apart from it."
+        )
+        epochs = ", ".join(map(str, run.beyond))
+        rule = f"{LIMIT:g} times the spread so far, or {FACTOR:g} float32 roundings of the loss"
+        lines.append(f"In epoch {epochs} the gap is more than {rule}." if epochs else f"Every gap is within {rule}.")
     if run.picture:
         lines.append(f"Curves: {run.picture}")
     return "\n".join(lines)
@@ -78,7 +89,7 @@ def draw(run: TrainingRun, path: Path) -> None:
         axes[0].plot(epochs, history.loss, label=f"{name}, test accuracy {history.accuracy[-1]:.4f}", **style)
     axes[0].set_ylabel("mean training loss (nats)")
     if gap is not None:
-        _draw_gap(axes[1], epochs, gap, np.mean([history.loss for history in run.histories.values()], axis=0))
+        _draw_gap(axes[1], run, epochs, gap)
     for axis in axes:
         axis.grid(alpha=0.3)
         axis.legend()
@@ -87,9 +98,12 @@ def draw(run: TrainingRun, path: Path) -> None:
     save(figure, path)
 
 
-def _draw_gap(axis: Axes, epochs: np.ndarray, gap: np.ndarray, loss: np.ndarray) -> None:
-    """The gap beside what float32 can resolve at all."""
+def _draw_gap(axis: Axes, run: TrainingRun, epochs: np.ndarray, gap: np.ndarray) -> None:
+    """The gap beside how far the run drifts from itself, and what float32 can resolve at all."""
+    loss = np.mean([history.loss for history in run.histories.values()], axis=0)
     # A gap of exactly 0 has no place on a log axis and is left out.
     axis.semilogy(epochs, np.where(gap > 0, gap, np.nan), color="#2a9d8f", marker="o", label="gap between the losses")
+    if run.spread is not None:
+        axis.semilogy(epochs, run.spread, color="#e9c46a", label=f"spread of {RUNS} JAX runs one rounding apart")
     axis.semilogy(epochs, loss * 2.0**-24, color="gray", linestyle=":", label="float32 rounding of one loss")
     axis.set_ylabel("gap (nats)")

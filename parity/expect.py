@@ -147,7 +147,7 @@ class Simulation:
         key = ("noise", self.traced or self.dtype, self.names, self.cotangents, self.inputs.signature)
         simulator = self._jax.kept(key, lambda: Simulator(closed, RUNS))
         arguments = self._jax.arguments(self.inputs, self.traced or self.dtype)
-        with jax_scope("float64"):
+        with jax_scope("float64", "cpu"):
             outputs, gradients = jax.tree.unflatten(tree, simulator(arguments, self._amplify, only))
             named = {**outputs, **{f"grad/{path}": leaf.conj() for path, leaf in gradients.items()}}
             return {path: as_value(leaf).data for path, leaf in named.items()}

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from parity.bridge import Link, as_linen, as_torch
+from parity.devices import chosen
 from parity.images import with_channels_first, with_channels_last
 
 __all__ = ["STATISTICS", "LinenFunction", "TorchFunction"]
@@ -34,7 +35,7 @@ class TorchFunction:
     @cached_property
     def replica(self) -> Any:
         """What is called in its place."""
-        return copy.deepcopy(self.module).train(self.train)
+        return copy.deepcopy(self.module).train(self.train).to(chosen())
 
     @property
     def running(self) -> list[Link]:

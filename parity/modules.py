@@ -10,6 +10,7 @@ from typing import Any, Unpack
 from parity.arrays import as_value
 from parity.bridge import Rename, carried, links
 from parity.comparison import Asked, Comparison
+from parity.devices import chosen
 from parity.diagnosis.localize import Layers
 from parity.errors import InputError
 from parity.inputs import Inputs
@@ -116,14 +117,14 @@ def _two_of_torch(modules: tuple[Any, Any], inputs: Any, train: bool, settings: 
 
 def _called(module: Any, owner: Any, train: bool) -> Callable:
     """``module`` as a function of its parameters by name, with ``owner``'s buffers; in training it returns them."""
-    replica = copy.deepcopy(module).train(train)
+    replica = copy.deepcopy(module).train(train).to(chosen())
 
     def function(params: Any, *args: Any, **kwargs: Any) -> Any:
         import torch
 
         dtype = next((leaf.dtype for leaf in params.values() if leaf.is_floating_point()), None)
         buffers = {
-            name: leaf.detach().clone().to(dtype if leaf.is_floating_point() else None)
+            name: leaf.detach().clone().to(chosen(), dtype if leaf.is_floating_point() else None)
             for name, leaf in owner.named_buffers()
         }
         state = {**buffers, **params}

@@ -34,8 +34,8 @@ class Outcome:
     skipped: int = 0
 
 
-def run_proofs(command: str, files: list[Path], workers: int) -> Outcome:
-    """Run the test files but those marked slow or gpu.
+def run_proofs(command: str, files: list[Path], workers: int, device: str = "cpu") -> Outcome:
+    """Run the test files but those marked slow; those marked gpu run where ``device`` is not the CPU.
 
     Raises:
         InputError: if pytest is missing, or a file cannot be collected.
@@ -46,7 +46,8 @@ def run_proofs(command: str, files: list[Path], workers: int) -> Outcome:
         raise InputError(
             f"{command}: pytest must be installed, got none. pip install 'torch-jax-parity[dev]'"
         ) from error
-    arguments = [*map(str, files), "--capture=no", "-p", "no:cacheprovider", "-m", "not slow and not gpu"]
+    marked = "not slow and not gpu" if device == "cpu" else "not slow"
+    arguments = [*map(str, files), "--capture=no", "-p", "no:cacheprovider", "-m", marked, "--parity-device", device]
     if workers > 1 and importlib.util.find_spec("xdist"):
         arguments += ["-n", str(workers)]
     # pytest's own report goes nowhere: the table is the report, and the bar has standard error.

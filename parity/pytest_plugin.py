@@ -1,11 +1,12 @@
-"""The pytest plugin: the fixture ``parity``, a closing table, ``--parity-json`` and ``--parity-html``.
+"""The pytest plugin: the fixture ``parity``, a closing table, ``--parity-json`` and ``-html``, ``--parity-device``.
 
 It works in any suite: install the package, ask for the fixture. A comparison's topic is its test file's name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 
 from parity.check import assert_equivalent
 from parity.compare import compare
-from parity.errors import MismatchError
+from parity.devices import find_device, on_device
+from parity.errors import InputError, MismatchError
 from parity.modules import compare_modules
 from parity.page import write_html, write_json
 from parity.report import Report
@@ -80,6 +82,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("parity", "PyTorch against JAX")
     group.addoption("--parity-json", metavar="FILE", type=Path, help="write every parity comparison as JSON")
     group.addoption("--parity-html", metavar="FILE", type=Path, help="write the parity table as an HTML page")
+    group.addoption("--parity-device", metavar="NAME", default="cpu", help="where to compare: cuda, cuda:1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    if early_config.known_args_namespace.parity_device != "cpu":
+        os.environ.setdefault("JAX_PLATFORMS", "")  # every platform, before a conftest may ask for the CPU alone
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -87,9 +96,23 @@ def pytest_configure(config: pytest.Config) -> None:
         path = config.getoption(option)
         if path is not None and not path.absolute().parent.is_dir():
             raise pytest.UsageError(f"{option}: FILE must be in a folder that exists, got {path}.")
+    try:
+        find_device(_device(config), "pytest", "--parity-device")
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from error
     config.stash[_RECORDS] = []
     if not hasattr(config, "workerinput"):  # xdist's workers report to the main process, which keeps the records
         config.pluginmanager.register(_Collector(config), "parity-collector")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with on_device(_device(item.config)):
+        return (yield)
+
+
+def _device(config: pytest.Config) -> str:
+    return str(config.getoption("--parity-device"))
 
 
 class _Collector:

@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
+
+from parity.devices import chosen, jax_placement
 
 __all__ = ["jax_scope", "torch_scope"]
 
 
 @contextmanager
 def torch_scope(dtype: str) -> Iterator[None]:
-    """float64 as the default where it is under test, gradients on, no autocast, float32 products in full.
+    """float64 as the default where it is under test, gradients on, no autocast, products in full.
 
     All is as it was at the end.
     """
     import torch
 
     default = torch.get_default_dtype()
-    coarse = [(switch, switch.fp32_precision) for switch in _precision_switches()]
+    coarse = [(switch, name, getattr(switch, name)) for switch, name in _coarse_switches()]
+    kinds = {"cpu", chosen().partition(":")[0]}
     torch.set_default_dtype(torch.float64 if dtype == "float64" else torch.float32)
-    for switch, _ in coarse:
-        switch.fp32_precision = "ieee"
+    for switch, name, _ in coarse:
+        setattr(switch, name, "ieee" if name == _FLOAT32 else False)
     try:
-        with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
+        with ExitStack() as scopes:
+            for scope in (torch.inference_mode(False), torch.enable_grad()):
+                scopes.enter_context(scope)
+            for kind in filter(torch.amp.is_autocast_available, sorted(kinds)):
+                scopes.enter_context(torch.autocast(kind, enabled=False))
             yield
     finally:
         torch.set_default_dtype(default)
-        for switch, before in coarse:
-            switch.fp32_precision = before
+        for switch, name, before in coarse:
+            setattr(switch, name, before)
 
 
-def _precision_switches() -> list[Any]:
-    """Those that let float32 products be rounded more coarsely on this machine.
+_FLOAT32 = "fp32_precision"
+_SIXTEEN_BITS = ("allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction")
+
+
+def _coarse_switches() -> list[tuple[Any, str]]:
+    """Those that let products on this machine be rounded more coarsely than their dtype, or be summed so.
 
     Only these are touched: once one is, torch's older getters refuse to answer until it is back.
     """
@@ -40,15 +51,21 @@ def _precision_switches() -> list[Any]:
 
     backends: Any = torch.backends
     switches = [backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn]
-    if torch.cuda.is_available():
-        switches += [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn]
-    return [switch for switch in switches if switch.fp32_precision not in ("none", "ieee")]
+    gpu = torch.cuda.is_available()
+    switches += [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn] * gpu
+    found = [(switch, _FLOAT32) for switch in switches if switch.fp32_precision not in ("none", "ieee")]
+    product = backends.cuda.matmul
+    return found + [(product, name) for name in _SIXTEEN_BITS * gpu if getattr(product, name)]
 
 
 @contextmanager
-def jax_scope(dtype: str) -> Iterator[None]:
-    """64-bit types exactly where float64 is under test, float32 products in full; all as it was at the end."""
+def jax_scope(dtype: str, device: str | None = None) -> Iterator[None]:
+    """64-bit types exactly where float64 is under test, float32 products in full, on the chosen device or on this one.
+
+    All is as it was at the end.
+    """
     import jax
 
-    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
+    wide, full = jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest")
+    with wide, full, jax_placement(device or chosen()):
         yield

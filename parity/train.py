@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,7 @@ from parity.digits import epoch_orders, initial_weights, load_digits
 from parity.errors import InputError
 from parity.pictures import check_writable
 from parity.topics import implementation
+from parity.train_spread import allowed, loss_spread
 
 __all__ = ["TrainSettings", "History", "TrainingRun", "train"]
 
@@ -62,12 +64,22 @@ class TrainingRun:
         examples: how many images were trained on, and how many held back.
         histories: loss and accuracy by implementation.
         picture: where the curves were drawn, if they were.
+        spread: how far 8 runs of the JAX side, started one rounding apart, have been from it in every epoch so far;
+            None where one side stands alone.
     """
 
     settings: TrainSettings
     examples: tuple[int, int]
     histories: dict[str, History]
     picture: Path | None = None
+    spread: np.ndarray | None = None
+
+    @property
+    def beyond(self) -> np.ndarray | None:
+        """The epochs, counted from 1, whose gap is more than rounding explains; None where one side stands alone."""
+        if self.gap is None or self.spread is None:
+            return None
+        return 1 + np.flatnonzero(self.gap > allowed(self.spread, self.histories["jax"].loss))
 
     @property
     def gap(self) -> np.ndarray | None:
@@ -90,6 +102,7 @@ class TrainingRun:
             "epochs": [self._epoch(index) for index in range(self.settings.epochs)],
             "final_accuracy": {name: float(history.accuracy[-1]) for name, history in self.histories.items()},
             "largest_gap": None if gap is None else {"epoch": int(gap.argmax()) + 1, "gap": float(gap.max())},
+            "beyond_rounding": None if self.beyond is None else self.beyond.tolist(),
             "picture": self.picture and str(self.picture),
         }
         return json.dumps(document, indent=2)
@@ -100,6 +113,7 @@ class TrainingRun:
             "loss": {name: float(history.loss[index]) for name, history in self.histories.items()},
             "accuracy": {name: float(history.accuracy[index]) for name, history in self.histories.items()},
             "gap": None if self.gap is None else float(self.gap[index]),
+            "spread": None if self.spread is None else float(self.spread[index]),
         }
 
 
@@ -130,17 +144,16 @@ def train(
     examples = len(data[0][1]), len(data[1][1])
     rng = np.random.default_rng(settings.seed)
     weights, orders = initial_weights(rng), epoch_orders(rng, settings.epochs, examples[0])
+    steps = {"batch_size": settings.batch_size, "learning_rate": settings.learning_rate}
     histories: dict[str, History] = {}
     for name, module in modules.items():
-        histories[name] = module.train_classifier(
-            data,
-            weights,
-            orders,
-            batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
-            progress=progress and (lambda *values, side=name: progress(side, *values)),
-        )
-    run = TrainingRun(settings, examples, histories, picture)
+        told = progress and (lambda *values, side=name: progress(side, *values))
+        histories[name] = module.train_classifier(data, weights, orders, **steps, progress=told)
+    spread = None
+    if len(modules) > 1:
+        again = partial(modules["jax"].train_classifier, data, orders=orders, **steps)
+        spread = loss_spread(lambda start: again(weights=start).loss, weights, histories["jax"].loss)
+    run = TrainingRun(settings, examples, histories, picture, spread)
     if picture:
         from parity.curves import draw
 

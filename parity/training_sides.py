@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from parity.arrays import Value, as_value
+from parity.devices import chosen
 from parity.errors import InputError
 from parity.message import first_line
 from parity.trees import flatten, map_leaves
@@ -75,7 +76,7 @@ class TorchRun:
         import torch
 
         kinds = {"f": getattr(torch, self._dtype)}
-        tensors = map_leaves(lambda _, x: torch.tensor(x, dtype=kinds.get(x.dtype.kind)), batch)
+        tensors = map_leaves(lambda _, x: torch.tensor(x, dtype=kinds.get(x.dtype.kind)).to(chosen()), batch)
         with told("torch_side.step", self._dtype):
             loss = as_value(called(self._side.step, self._state, tensors))
         if loss.data.size != 1:
@@ -95,18 +96,18 @@ class TorchRun:
 
 
 def _cast(part: Any, dtype: str) -> None:
-    """Bring a part of a torch state to ``dtype`` in place, so that whoever holds its tensors still does."""
+    """Bring a part of a torch state to ``dtype`` and the device in place: whoever holds its tensors still does."""
     import torch
 
     wanted = getattr(torch, dtype)
     if isinstance(part, torch.nn.Module):
-        part.to(wanted)
+        part.to(chosen(), wanted)
     elif isinstance(part, torch.optim.Optimizer):
         for parameter in (p for group in part.param_groups for p in group["params"]):
             _cast(parameter, dtype)
         part.load_state_dict(part.state_dict())  # casts the moments to the dtype of their parameter
-    elif isinstance(part, torch.Tensor) and part.is_floating_point():
-        part.data = part.data.to(wanted)
+    elif isinstance(part, torch.Tensor):
+        part.data = part.data.to(chosen(), wanted if part.is_floating_point() else None)
 
 
 def _counted(value: Value, like: Any) -> Value:

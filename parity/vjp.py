@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from parity.arrays import Value, as_value, is_jax, is_torch
+from parity.devices import chosen
 from parity.inputs import Inputs
 from parity.scopes import jax_scope, torch_scope
 from parity.trees import flatten
@@ -54,7 +55,7 @@ class TorchSide:
         import torch
 
         with torch_scope(dtype):
-            leaves = {path: _tensor(array, dtype) for path, array in inputs.arrays().items()}
+            leaves = {path: _tensor(array, dtype).to(chosen()) for path, array in inputs.arrays().items()}
             floats = {path: leaves[path] for path in inputs.floats()}
             if cotangents is not None:
                 for leaf in floats.values():

@@ -1,9 +1,14 @@
 """What the proofs of loading share: examples that tell their own row, and batches held side by side."""
 
+from functools import partial
+from itertools import islice
+
 import numpy as np
 import torch
 
-__all__ = ["EXAMPLES", "assert_same", "batches_of", "examples", "gap", "indexed", "numpy_batches", "stream"]
+from torch_impl import data as torch_side
+
+__all__ = ["EXAMPLES", "assert_same", "batches_of", "examples", "gap", "indexed", "numpy_batches", "stopped", "stream"]
 
 EXAMPLES = 10
 
@@ -46,6 +51,20 @@ def gap(left, right):
             if name == "images" and ours.dtype != theirs.dtype:
                 return f"batch {number}: {name} of {ours.dtype} against {theirs.dtype}"
     return ""
+
+
+def stopped(side, taken, batch_size=4, workers=(0, 0)):
+    """A stream's batches before it is stopped, and those of another loader that is told the state; workers of each."""
+    kind = "torch" if side is torch_side else "jax"
+    loaded, again = (side.stream_loader(partial(stream, kind), batch_size, workers=number) for number in workers)
+    iterator = iter(loaded)
+    first = list(islice(iterator, taken))
+    if side is torch_side:
+        again.load_state_dict(loaded.state_dict())
+        return numpy_batches(first), numpy_batches(again)
+    rest = iter(again)
+    rest.set_state(iterator.get_state())
+    return numpy_batches(first), numpy_batches(rest)
 
 
 def assert_same(left, right):

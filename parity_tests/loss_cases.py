@@ -166,11 +166,9 @@ FIXED = {"soft_margin_loss": "target"}
 """Float inputs that torch does not differentiate."""
 
 
-def constants(settings: dict[str, Any], make: Callable, dtype: Any) -> dict[str, Any]:
-    """The settings with their arrays in the form and dtype of one side."""
-    return {
-        key: make(value, dtype=dtype) if isinstance(value, np.ndarray) else value for key, value in settings.items()
-    }
+def constants(settings: dict[str, Any], make: Callable, like: Any) -> dict[str, Any]:
+    """The settings with their arrays in the form, the dtype and the place of an input."""
+    return {key: make(value, like) if isinstance(value, np.ndarray) else value for key, value in settings.items()}
 
 
 def sides(name: str, variants: list[dict[str, Any]]) -> tuple[Callable, Callable]:
@@ -178,12 +176,18 @@ def sides(name: str, variants: list[dict[str, Any]]) -> tuple[Callable, Callable
 
     def run(side: Any, make: Callable, stop: Callable) -> Callable:
         def function(**inputs: Any) -> list[Any]:
-            dtype = next(iter(inputs.values())).dtype
+            like = next(iter(inputs.values()))
             if "clusters" in inputs:
                 inputs["clusters"] = [side.Cluster(**weights) for weights in inputs["clusters"]]
             inputs = {key: stop(value) if FIXED.get(name) == key else value for key, value in inputs.items()}
-            return [getattr(side, name)(**inputs, **constants(settings, make, dtype)) for settings in variants]
+            return [getattr(side, name)(**inputs, **constants(settings, make, like)) for settings in variants]
 
         return function
 
-    return run(torch_side, torch.tensor, torch.Tensor.detach), run(jax_side, jnp.asarray, jax.lax.stop_gradient)
+    def tensor(value: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+        return torch.tensor(value).to(like)
+
+    def array(value: np.ndarray, like: jax.Array) -> jax.Array:
+        return jnp.asarray(value, like.dtype)
+
+    return run(torch_side, tensor, torch.Tensor.detach), run(jax_side, array, jax.lax.stop_gradient)

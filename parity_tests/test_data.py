@@ -1,6 +1,7 @@
 """Examples in batches: the same batches from one order, every example once an epoch, and on from the middle."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from torch.utils.data import RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler
 
 from jax_impl import data as jax_side
-from loading import EXAMPLES, assert_same, batches_of, examples, indexed, numpy_batches, stream
+from loading import EXAMPLES, assert_same, batches_of, examples, indexed, numpy_batches, stopped, stream
 from oracles import agrees
 from torch_impl import data as torch_side
 
@@ -150,14 +151,22 @@ def test_streams_agree(drop_last):
     assert_same(left, indexed(np.arange(EXAMPLES), 4, examples(), drop_last))
 
 
-def test_a_stream_of_grain_goes_on_with_the_next_batch():
-    loaded = jax_side.stream_loader(partial(stream, "jax"), 4)
-    iterator = iter(loaded)
-    next(iterator)
-    state = iterator.get_state()
-    again = iter(loaded)
-    again.set_state(state)
-    assert_same(list(again), list(iterator))
+@SIDES
+@pytest.mark.parametrize("taken", [0, 1, 2, 3])
+def test_a_stream_goes_on_with_the_next_batch(side, taken):
+    """What is kept is a number, so a loader of another process goes on as well as the one that stopped."""
+    first, rest = stopped(side, taken)
+    assert len(first) == taken
+    assert_same([*first, *rest], indexed(np.arange(EXAMPLES), 4, examples()))
+
+
+def test_a_stream_of_torch_starts_anew_after_a_resumed_epoch():
+    loaded = torch_side.stream_loader(partial(stream, "torch"), 4)
+    loaded.load_state_dict({"taken": 2})
+    assert loaded.state_dict() == {"taken": 2}
+    assert [len(list(loaded)) for _ in range(2)] == [1, 3]
+    with pytest.raises(ValueError, match=r"^load_state_dict: taken must be at least 0, got -1\.$"):
+        loaded.load_state_dict({"taken": -1})
 
 
 # --- arguments -----------------------------------------------------------------------------------------------------
@@ -180,3 +189,15 @@ def test_arguments_that_make_no_batches_raise_one_sentence(side):
         side.pad_batch((make([1, 2, 3]),), 2)
     with pytest.raises(ValueError, match=r"^mean_over_examples: batches must be at least 1, got 0\.$"):
         side.mean_over_examples(lambda v: v, [])
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_each_of_two_workers_makes_every_other_batch(worker, monkeypatch):
+    """Told apart without processes, so that every run of the quick tests sees it."""
+    left = torch_side.stream_loader(partial(stream, "torch"), 3).dataset
+    monkeypatch.setattr("torch_impl._data_stream.get_worker_info", lambda: SimpleNamespace(id=worker, num_workers=2))
+    right = jax_side.stream_loader(partial(stream, "jax"), 3)
+    right.set_slice(slice(worker, None, 2))
+    whole = indexed(np.arange(EXAMPLES), 3, examples())
+    assert_same(numpy_batches(left), whole[worker::2])
+    assert_same(numpy_batches(right), whole[worker::2])

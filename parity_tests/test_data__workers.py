@@ -8,7 +8,7 @@ import pytest
 from torch.utils.data import DataLoader, IterableDataset, Sampler, get_worker_info
 
 from jax_impl import data as jax_side
-from loading import EXAMPLES, assert_same, batches_of, examples, numpy_batches, stream
+from loading import EXAMPLES, assert_same, batches_of, examples, indexed, numpy_batches, stopped, stream
 from torch_impl import data as torch_side
 
 SIDES = pytest.mark.parametrize("side", [torch_side, jax_side], ids=["torch", "jax"])
@@ -31,6 +31,14 @@ def test_two_workers_read_a_stream_as_none_does(side):
     alone, helped = (numpy_batches(side.stream_loader(records, 3, workers=workers)) for workers in (0, 2))
     assert len(alone) == 4
     assert_same(alone, helped)
+
+
+@SIDES
+def test_a_stream_that_two_workers_read_goes_on_with_the_next_batch(side):
+    """The workers have read ahead; torch's number, which counts arrivals, serves any other number of workers too."""
+    for taken, workers in ((1, (2, 2)), *[(2, (2, 0))] * (side is torch_side)):
+        first, rest = stopped(side, taken, 3, workers)
+        assert_same([*first, *rest], indexed(np.arange(EXAMPLES), 3, examples()))
 
 
 def test_grain_goes_on_with_the_next_batch_with_workers():

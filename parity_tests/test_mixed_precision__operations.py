@@ -23,6 +23,9 @@ LOW = ("bfloat16", "float16")
 REFUSED_IN_TORCH = {
     ("cpu", "dot"): "torch.dot takes two dtypes only where autocast promotes them, which a CPU's does not"
 }
+# torch 2.11 has no rule for rms_norm on CUDA, and there it follows its argument; the JAX side keeps to 2.13's.
+HAS_RULE = torch._C._dispatch_has_kernel_for_dispatch_key("aten::rms_norm", "AutocastCUDA")
+WITHOUT_RULE = set() if HAS_RULE else {("cuda", "rms_norm")}
 # What the lists of torch's own tests call otherwise.
 LISTED_AS = {"attention": None, "square": None, "bce_with_logits": "binary_cross_entropy_with_logits"}
 
@@ -43,8 +46,8 @@ def test_both_sides_list_the_same_operations_of_the_same_arguments():
 def test_every_row_of_the_table_agrees_or_is_explained(device, dtype):
     left, right = tables(device, dtype)
     differ = {(device, name) for name in NAMES if tuple(left[name]) != tuple(right[name])}
-    assert differ == {row for row in REFUSED_IN_TORCH if row[0] == device}
-    for _, name in differ:
+    assert differ == {row for row in {*REFUSED_IN_TORCH, *WITHOUT_RULE} if row[0] == device}
+    for _, name in differ - WITHOUT_RULE:
         assert (left[name].mixed, right[name].mixed) == ("error", "float32")
         assert left[name][:2] == right[name][:2]
 
@@ -55,7 +58,7 @@ def test_what_the_devices_do_otherwise_is_one_rule(dtype):
     (cpu, _), (cuda, _) = tables("cpu", dtype), tables("cuda", dtype)
     moved = {(cpu[name].rule(), cuda[name].rule()) for name in NAMES if cpu[name].rule() != cuda[name].rule()}
     assert moved == {("follows", "float32")}
-    assert sum(cpu[name].rule() != cuda[name].rule() for name in NAMES) == 24
+    assert sum(cpu[name].rule() != cuda[name].rule() for name in NAMES) == 24 - len(WITHOUT_RULE)
 
 
 @pytest.mark.parametrize("rule", ["lower", "float32"])
@@ -120,7 +123,7 @@ def test_a_gpu_runs_what_was_measured_without_one(dtype):
     if not torch.cuda.is_available():
         pytest.skip("needs a GPU: torch has none here")
     left, right = tables("cuda", dtype)
-    assert {name: tuple(row) for name, row in left.items()} == {name: tuple(row) for name, row in right.items()}
+    assert {("cuda", name) for name in NAMES if tuple(left[name]) != tuple(right[name])} == WITHOUT_RULE
 
 
 def test_the_measuring_leaves_autocast_off():

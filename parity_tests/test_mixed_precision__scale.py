@@ -77,6 +77,27 @@ def test_the_trajectories_agree_on_any_script(script, interval):
     assert same((2.0, 0.5, interval), np.float32([2**16]), np.int32([0]), one)
 
 
+@pytest.mark.slow
+def test_the_trajectories_agree_on_a_thousand_scripts_of_hypothesis():
+    """At any interval, from any tracker below it; shrunk to the shortest script if one ever differs."""
+    seen = []
+
+    @settings(max_examples=1000, deadline=None, derandomize=True)
+    @given(
+        st.lists(st.sampled_from([1.0, np.inf, -np.inf, np.nan]), min_size=12, max_size=12),
+        st.sampled_from(INTERVALS),
+        st.integers(1, 9),
+        st.integers(-114, 127),  # twelve halvings below, XLA takes a subnormal number for 0
+    )
+    def agree(script, interval, left, exponent):
+        seen.append(script)
+        start = np.float32([np.ldexp(1.0, exponent)]), np.int32([max(0, interval - left)])
+        assert same((2.0, 0.5, interval), *start, np.array([script], np.float32))
+
+    agree()
+    assert len(seen) >= 1000
+
+
 def test_the_defaults_are_those_of_grad_scaler():
     memory = torch.amp.GradScaler("cpu").state_dict()
     for side in SIDES.values():

@@ -28,7 +28,7 @@ class Kept(nn.Module):
         self.kept, self.p = kept, p
 
     def forward(self, x):
-        return x * self.kept[: x.shape[-1]] / (1 - self.p)
+        return x * self.kept[: x.shape[-1]].to(x.device) / (1 - self.p)
 
 
 def test_dropout_stands_in_the_same_places(parity, rng):

@@ -126,5 +126,5 @@ def blur(
     """
     if side < 1 or side % 2 == 0:
         raise ValueError(f"blur: side must be odd, got {side}.")
-    kernel = torch.full((x.shape[1], 1, side, side), 1 / side**2, dtype=x.dtype)
+    kernel = torch.full((x.shape[1], 1, side, side), 1 / side**2, dtype=x.dtype, device=x.device)
     return conv(x, kernel, padding="same", groups=x.shape[1])

@@ -54,10 +54,35 @@ def stream_loader(
         ValueError: if ``batch_size`` is below 1 or ``workers`` is negative.
 
     Differs from its twin: ``batch_size=None`` tells the ``DataLoader`` that the stream makes the batches. Left to batch
-    by itself, it would shard single records, and the batches would change with the number of workers.
+    by itself, it would shard single records, and the batches would change with the number of workers. ``state_dict`` of
+    the loader counts the batches taken; after ``load_state_dict`` its next epoch reads past them.
     """
     check_at_least("stream_loader", "batch_size", batch_size, 1)
-    return DataLoader(_Stream(records, batch_size, drop_last), batch_size=None, **worker_options(workers))
+    return _StreamLoader(_Stream(records, batch_size, drop_last), batch_size=None, **worker_options(workers))
+
+
+class _StreamLoader(DataLoader):
+    """Counts where the batches arrive: a worker has read ahead of that."""
+
+    taken = 0
+    start = 0
+
+    def __iter__(self) -> Any:
+        # Pickled into every worker with the rest of the stream. The epoch after this one starts at the beginning.
+        self.dataset.start, self.taken, self.start = self.start, self.start, 0  # pyright: ignore[reportAttributeAccessIssue]
+        return self._counted(super().__iter__())
+
+    def _counted(self, batches: Iterator[Any]) -> Iterator[Any]:
+        for batch in batches:
+            self.taken += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        return {"taken": self.taken}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        check_at_least("load_state_dict", "taken", state["taken"], 0)
+        self.start = self.taken = state["taken"]
 
 
 class _Stream(IterableDataset):
@@ -65,11 +90,13 @@ class _Stream(IterableDataset):
         self.records = records
         self.batch_size = batch_size
         self.drop_last = drop_last
+        self.start = 0
 
     def __iter__(self) -> Iterator[Any]:
         worker = get_worker_info()
         first, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        return map(stack_records, islice(self._chunks(), first, None, step))
+        # The loader asks worker 0 first, wherever the epoch begins.
+        return map(stack_records, islice(self._chunks(), self.start + first, None, step))
 
     def _chunks(self) -> Iterator[list[Any]]:
         left = iter(self.records())

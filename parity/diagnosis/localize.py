@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from parity.calls import Call, linen_calls, torch_calls
+from parity.devices import chosen
 from parity.diagnosis.apart import first_apart
 from parity.inputs import Inputs
 from parity.module_sides import STATISTICS, LinenFunction, TorchFunction
@@ -47,7 +48,7 @@ class Layers:
         import torch
 
         with torch_scope("float64"), torch.no_grad():
-            arrays = {path: torch.tensor(array) for path, array in inputs.arrays().items()}
+            arrays = {path: torch.tensor(array).to(chosen()) for path, array in inputs.arrays().items()}
             return torch_calls(self.torch.replica, lambda: inputs.call(self.torch, arrays))
 
     def _linen_layers(self, inputs: Inputs) -> dict[str, Call]:

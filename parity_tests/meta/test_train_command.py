@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from typer.testing import CliRunner
 
 from parity import cli
 from parity.cli_train import train_command
+from parity.curves import summary
 from parity.digits import epoch_orders, initial_weights, load_digits
 from parity.errors import InputError
 from parity.train import TrainSettings, train
+from parity.train_spread import loss_spread
 
 PNG = b"\x89PNG\r\n\x1a\n"
 APP = typer.Typer()
@@ -22,16 +25,19 @@ APP.command()(train_command)
 
 
 def run(*arguments):
-    return CliRunner().invoke(APP, [str(argument) for argument in arguments], catch_exceptions=False)
+    return CliRunner(env={"COLUMNS": "100"}).invoke(
+        APP, [str(argument) for argument in arguments], catch_exceptions=False
+    )
 
 
 def test_a_run_prints_one_table_and_draws_one_picture(tmp_path):
     result = run("--epochs", 2, "--out", tmp_path / "curves.png")
     assert result.exit_code == 0
-    headings = ("epoch", "loss torch", "loss jax", "accuracy torch", "accuracy jax", "gap")
+    headings = ("epoch", "loss torch", "loss jax", "accuracy torch", "accuracy jax", "gap", "spread")
     assert all(heading in result.stdout for heading in headings)
     assert [line.split("│")[1].strip() for line in result.stdout.splitlines() if line.startswith("│")] == ["1", "2"]
     assert "Largest gap between the losses: " in result.stdout
+    assert "Every gap is within 4 times the spread so far, or 8 float32 roundings of the loss." in result.stdout
     assert "Test accuracy on 359 held-back images: torch 0." in result.stdout
     assert "2/2" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
@@ -48,6 +54,8 @@ def test_json_is_one_document_and_nothing_else(tmp_path):
     assert [row["epoch"] for row in document["epochs"]] == [1, 2]
     for row in document["epochs"]:
         assert row["gap"] == abs(row["loss"]["torch"] - row["loss"]["jax"])
+        assert 0 < row["spread"] < 1e-6  # measured 3e-8: a run that starts one rounding off stays within a few
+    assert document["beyond_rounding"] == []
     assert document["largest_gap"]["gap"] == max(row["gap"] for row in document["epochs"])
     assert document["final_accuracy"] == document["epochs"][-1]["accuracy"]
     # Measured 8e-8 after two epochs: the last digits of float32, at a loss of 2.
@@ -59,6 +67,30 @@ def test_one_side_stands_alone(impl, tmp_path):
     result = run("--epochs", 1, "--impl", impl, "--out", tmp_path)
     assert f"loss {impl}" in result.stdout
     assert "gap" not in result.stdout
+
+
+def test_a_gap_beyond_rounding_is_told():
+    """A learning rate a ten-thousandth too large on one side alone."""
+    run = train(TrainSettings(epochs=2))
+    assert run.beyond is not None
+    wrong = train(TrainSettings(impl="jax", epochs=2, learning_rate=1.0001e-3)).histories["jax"]
+    mistaken = replace(run, histories={**run.histories, "torch": wrong})
+    assert (run.beyond.tolist(), mistaken.beyond.tolist()) == ([], [1, 2])
+    assert "In epoch 1, 2 the gap is more than 4 times the spread so far" in summary(mistaken)
+
+
+def test_the_spread_is_that_of_other_runs_and_grows():
+    """Runs that answer for their start: the first weight, moved by at most one rounding."""
+    starts = []
+
+    def losses_from(weights):
+        starts.append(weights[0][0][0, 0])
+        return np.array([float(starts[-1]), 1.0])
+
+    spread = loss_spread(losses_from, [(np.ones((1, 1), np.float32), np.zeros(1, np.float32))], np.ones(2))
+    assert len(starts) == 8
+    assert set(starts) <= {np.float32(1 - 2**-23), np.float32(1), np.float32(1 + 2**-23)}
+    assert spread.tolist() == [2**-23, 2**-23]
 
 
 def test_another_seed_is_another_run_on_the_same_images():
