@@ -51,10 +51,25 @@ def _has(seen: list[np.ndarray], wanted: tuple[np.ndarray, ...]) -> bool:
 
 
 def _entering(wanted: tuple[np.ndarray, ...], seen: list[np.ndarray]) -> str:
-    """Whether the same numbers stand in the same order, where shapes can tell."""
-    alike = [array for array in seen if wanted and wanted[0].ndim < 3 and array.shape == wanted[0].shape]
-    moved = alike and not any(_within(wanted[0], array) for array in alike)
-    return "has the same numbers in another order" if moved else "agrees"
+    """Whether the same numbers stand in the same order, where shapes can tell; in whatever layout of images."""
+    alike = [array for array in seen if wanted and sorted(array.shape) == sorted(wanted[0].shape)]
+    laid_out = [other for array in alike for other in _layouts(array) if other.shape == wanted[0].shape]
+    if not laid_out or any(_within(wanted[0], array) for array in laid_out):
+        return "agrees"
+    for array in laid_out:
+        for axis, length in enumerate(array.shape):
+            for step in range(1, length):
+                if _within(wanted[0], np.roll(array, step, axis)):
+                    said = f"the first {step} along torch's axis {axis} stand last in JAX"
+                    return f"has the same numbers, but {said}; look for the order of what is joined"
+    return "has the same numbers in another order"
+
+
+def _layouts(array: np.ndarray) -> list[np.ndarray]:
+    """As it is; with the last axis as the second or the other way round; with the first two axes exchanged."""
+    if array.ndim < 3:
+        return [array]
+    return [array, np.moveaxis(array, -1, 1), np.moveaxis(array, 1, -1), array.swapaxes(0, 1)]
 
 
 def _same(one: np.ndarray, other: np.ndarray) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from parity.diagnosis.diagnose import finding_of
-from parity.diagnosis.fed import feeds, telling
+from parity.diagnosis.fed import Fed, feeds, telling
 from parity.diagnosis.findings import Clues, Explanation, Finding
 from parity.diagnosis.together import exchanged, strong, together
 from parity.inputs import Inputs
@@ -145,14 +145,18 @@ class Examination:
         limits = {leaf.path: leaf.limit for leaf in failing if leaf.path in wanted}
         arrays = {path: array for path, array in inputs.arrays().items() if array.dtype.kind in "fiub" and array.ndim}
         side = JaxSide(self.sides[1].function)
-        for fed in feeds(arrays, sure=sure) if telling(wanted.values()) else ():
-            changed = replace(inputs, tree=map_leaves(lambda path, x, fed=fed: fed.inputs.get(path, x), inputs.tree))
+
+        def closed(fed: Fed) -> bool:
+            changed = replace(inputs, tree=map_leaves(lambda path, x: fed.inputs.get(path, x), inputs.tree))
             try:
                 outputs = side.run(changed, "float64", self.names).outputs
             except Exception:  # shapes that the function does not take
-                continue
-            if fed.returns({path: value.data for path, value in outputs.items()}, wanted, limits):
-                yield fed.finding
+                return False
+            return fed.returns({path: value.data for path, value in outputs.items()}, wanted, limits)
+
+        for fed in feeds(arrays, sure=sure) if telling(wanted.values()) else ():
+            if closed(fed):
+                yield next(filter(closed, fed.narrower()), fed).finding
                 return
 
     def _called(self, leaves: list[Leaf]) -> Iterator[Finding]:

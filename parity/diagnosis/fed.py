@@ -6,7 +6,7 @@ Nothing is fitted, and a change counts only if every output that differs then pa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, islice, permutations
 from typing import TypeAlias
 
@@ -38,6 +38,14 @@ class Fed:
     finding: Finding
     inputs: dict[str, np.ndarray]
     back: tuple[int, int] = (0, 0)
+
+    def narrower(self) -> Iterator[Fed]:
+        """The same change to the inputs of one layer alone; two linear layers often undo each other's."""
+        parents = dict.fromkeys(path.rpartition("/")[0] for path in self.inputs)
+        for parent in parents if len(parents) > 1 else ():
+            some = {path: array for path, array in self.inputs.items() if path.rpartition("/")[0] == parent}
+            sentence = self.finding.sentence.replace(", ".join(self.inputs), ", ".join(some))
+            yield replace(self, inputs=some, finding=replace(self.finding, sentence=sentence))
 
     def returns(self, outputs: Arrays, wanted: Arrays, limits: Mapping[str, float]) -> bool:
         """Whether every output of the call, axes exchanged or not, is the wanted one."""

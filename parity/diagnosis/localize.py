@@ -14,6 +14,8 @@ from parity.scopes import jax_scope, torch_scope
 
 __all__ = ["Layers"]
 
+_VARIANCE = ", and every mean: linen's BatchNorm keeps the variance of the batch, torch n / (n - 1) times it"
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -35,7 +37,8 @@ class Layers:
         if failing and all(path.startswith(remembered) for path in failing):
             parents = {path.removeprefix(remembered).rpartition("/")[0] for path in failing}
             one, other = next(pair for pair in order if pair[1] in parents)
-            yield f"{other} (torch: {one}) is the first layer whose running statistics differ; every output agrees"
+            agrees = "every output agrees" + ("" if any(path.endswith("/mean") for path in failing) else _VARIANCE)
+            yield f"{other} (torch: {one}) is the first layer whose running statistics differ; {agrees}"
         elif any(not path.startswith("grad/") for path in failing):
             yield from first_apart(ours, theirs, order)
 

@@ -10,6 +10,7 @@ from flax import linen
 from torch import nn
 
 import parity
+from parity.bridge_moves import refines
 from test_bridge_kinds import HIDDEN, Looks, Output, Stack, attention, normal, spread
 
 
@@ -201,3 +202,48 @@ def test_projections_that_torch_wrote_as_linear_layers_are_linens_with_heads():
     module = nn.Sequential(nn.Linear(8, 6), nn.Flatten(2), nn.Linear(6, 8))
     port = linen.Sequential([linen.DenseGeneral((2, 3)), lambda x: x, linen.DenseGeneral(8, axis=(-2, -1))])
     assert parity.compare_modules(module, port, (normal(2, 5, 8),), dtypes=("float64",), jit=False).ok
+
+
+class Branches(nn.Module):
+    """Two recurrent branches of one shape."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.RNN(3, HIDDEN, batch_first=True), nn.RNN(3, HIDDEN, batch_first=True)
+
+    def forward(self, x):
+        return self.first(x)[0] - 2 * self.second(x)[0]
+
+
+class BranchesPort(linen.Module):
+    """They are called in the other order, and linen's RNN keeps its cell a step further down."""
+
+    def setup(self):
+        self.first, self.second = linen.RNN(linen.SimpleCell(HIDDEN)), linen.RNN(linen.SimpleCell(HIDDEN))
+
+    def __call__(self, x):
+        second = 2 * self.second(x)
+        return self.first(x) - second
+
+
+def test_recurrent_layers_are_matched_by_name_before_the_order_of_their_calls():
+    variables = parity.to_linen(Branches(), BranchesPort(), (normal(2, 4, 3),))
+    assert set(variables["params"]) == {"first", "second"}
+    assert parity.compare_modules(Branches(), BranchesPort(), (normal(2, 4, 3),), dtypes=("float64",), jit=False).ok
+
+
+def test_behind_a_linear_layer_no_images_channels_are_left():
+    """8 features are no image of 4 channels, flattened: the way back needs no port."""
+    module = nn.Sequential(nn.Conv1d(3, 4, 1), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 8), nn.Linear(8, 2))
+    layers = [linen.Conv(4, (1,)), lambda x: x.mean(1), linen.Dense(8), linen.Dense(2)]
+    variables = parity.to_linen(module, linen.Sequential(layers), (normal(2, 3, 5),), channels_last=True)
+    back = parity.to_torch(variables, module)
+    assert all(torch.equal(back[name], tensor) for name, tensor in module.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("fine", "coarse", "finer"),
+    [((2, 3, 4), (6, 4), True), ((6, 2, 2), (6, 4), True), ((6, 4, 1), (6, 4), True), ((6, 4, 2), (6, 4), False)],
+)
+def test_one_shape_refines_another(fine, coarse, finer):
+    assert refines(fine, coarse) is finer

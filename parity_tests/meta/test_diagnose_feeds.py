@@ -137,3 +137,23 @@ def test_a_report_says_that_its_allowance_came_from_perturbed_inputs(monkeypatch
     assert "  note        float32: allowances come from perturbed inputs; the program cannot be interpreted" in text
     assert "deviations under perturbed inputs at float32, since the program cannot be interpreted: NotImpl" in text
     assert "at float64 both compute the same function; at float32 torch loses more than its own rounding" in text
+
+
+def test_the_layer_whose_blocks_are_exchanged_is_named_alone():
+    """Hidden features may be permuted on both sides of an activation: only the gate's halves count."""
+    draw = np.random.default_rng(4)
+    shapes = {"into": (3, 6), "back": (6, 3), "gate": (3, 6)}
+    w = {name: {"kernel": draw.normal(size=shape)} for name, shape in shapes.items()}
+
+    def torch_side(x, w):
+        hidden = torch.tanh(x @ w["into"]["kernel"]) @ w["back"]["kernel"]
+        return torch.nn.functional.glu(hidden @ w["gate"]["kernel"])
+
+    def jax_side(x, w):
+        hidden = jnp.tanh(x @ w["into"]["kernel"]) @ w["back"]["kernel"]
+        gate, value = jnp.split(hidden @ w["gate"]["kernel"], 2, axis=-1)
+        return value / (1 + jnp.exp(-gate))
+
+    inputs = (draw.normal(size=(4, 3)), w)
+    said = parity.compare(torch_side, jax_side, inputs, dtypes=("float64",), jit=False).diagnosis
+    assert said.startswith("the gap vanishes if the 2 blocks of w/gate/kernel are taken in the order (1, 0)")

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -101,3 +102,44 @@ def test_the_first_layer_that_differs_is_named_in_whole_models(name):
     options: dict[str, Any] = {"dtypes": ("float64",), "jit": False, **mistake.options}
     report = parity.case(mistake.torch_side, mistake.wrong, mistake.inputs, **options).run()
     assert FIRST[name] in " ".join(report.explanation.notes)
+
+
+class Joined(nn.Module):
+    """A convolution over an image beside what a convolution made of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.outer = nn.Conv1d(4, 4, 1), nn.Conv1d(8, 2, 1)
+
+    def forward(self, x):
+        return self.outer(torch.cat([x, self.inner(x)], 1))
+
+
+class JoinedPort(linen.Module):
+    turned: bool = False
+
+    @linen.compact
+    def __call__(self, x):
+        parts = [x, linen.Conv(4, (1,), name="inner")(x)]
+        return linen.Conv(2, (1,), name="outer")(jnp.concatenate(parts[::-1] if self.turned else parts, -1))
+
+
+def test_what_is_joined_in_the_other_order_is_told_from_another_layout():
+    """Channels last holds the same image: only the order of its channels is wrong."""
+    options: dict[str, Any] = {"channels_last": True, "dtypes": ("float64",), "jit": False, "gradients": False}
+    assert parity.compare_modules(Joined(), JoinedPort(), X, **options).ok
+    report = parity.compare_modules(Joined(), JoinedPort(turned=True), X, **options)
+    sentence = "what enters it has the same numbers, but the first 4 along torch's axis 1 stand last in JAX"
+    assert sentence in " ".join(report.explanation.notes)
+
+
+class Normed(linen.Module):
+    @linen.compact
+    def __call__(self, x, train: bool = False):
+        return linen.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5)(x)
+
+
+def test_linens_own_variance_is_told():
+    options: dict[str, Any] = {"channels_last": True, "dtypes": ("float64",), "jit": False, "train": True}
+    report = parity.compare_modules(nn.BatchNorm1d(4), Normed(), X, **options)
+    assert "linen's BatchNorm keeps the variance of the batch, torch n / (n - 1) times it" in str(report)
