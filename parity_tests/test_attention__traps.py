@@ -9,6 +9,7 @@ from flax import linen as nn
 from torch.nn import functional
 
 from jax_impl import attention
+from parity.jaxprs import equations
 
 draw = np.random.default_rng(5)
 Q, K, V = QKV = tuple(draw.normal(size=(3, 2, 4, 4, 6)))  # (batch, heads, time, width), as many heads as steps
@@ -146,3 +147,13 @@ def test_trap_the_mask_and_is_causal():
         torch_product(Q[0, 0], K[0, 0], V[0, 0], **options)
     with pytest.raises(ValueError, match="attn_mask must be None where is_causal is true"):
         attention.scaled_dot_product_attention(*QKV, mask, is_causal=True)
+
+
+@pytest.mark.parametrize("low", ["bfloat16", "float16"])
+def test_weights_are_taken_in_float32_and_stored_low(low):
+    """The numbers hardly tell: the program does. As in torch's kernel, and of the dtype of the query at the end."""
+    inputs = [jax.ShapeDtypeStruct(part.shape, low) for part in QKV]
+    program = jax.make_jaxpr(attention.scaled_dot_product_attention)(*inputs)
+    steps = {eqn.primitive.name: eqn.outvars[0].aval for eqn, _ in equations(program)}
+    assert str(steps["exp"].dtype) == "float32"
+    assert [str(out.dtype) for out in program.out_avals] == [low]

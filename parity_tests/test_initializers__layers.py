@@ -123,6 +123,13 @@ def test_bilinear_weights_have_one_law():
     assert same_law(weight, np.asarray(drawn).ravel())
 
 
+def test_transposed_convolutions_in_groups_have_one_law():
+    """The fan is of one group's outputs."""
+    weight = born(lambda: nn.ConvTranspose1d(100, 80, 5, groups=4)).weight.detach().numpy().ravel()
+    law = jax_side.conv_transpose_laws(80, (5,), 4)["kernel_init"]
+    assert same_law(weight, np.asarray(law(jax.random.key(0), (5, 100, 20), jnp.float32)).ravel())
+
+
 TORCH_LAYERS = {name: (make, laws) for name, (make, laws, *_) in LAYERS.items()} | {
     "Bilinear": (lambda: nn.Bilinear(4, 6, 3), torch_side.bilinear_laws(4)),
     "padded Embedding": (lambda: nn.Embedding(5, 3, padding_idx=2), torch_side.embedding_laws(2)),
