@@ -71,7 +71,10 @@ class _Match:
 
     def _why(self, one: TorchLayer, other: LinenLayer) -> str:
         lacking = {rule.place for rule in self.ways(one)[0].rules} - set(other.shapes)
-        return f"{remark(one.module, lacking)}\n{self.trees}"
+        taken, channels = (0, *other.shapes.get("kernel", (0,)))[-2], getattr(one.module, "in_channels", 0)
+        other_images = self.called and channels and taken * one.module.groups != channels and not one.module.transposed
+        hint = " A port that takes channels last is told so by channels_last." if other_images else ""
+        return f"{remark(one.module, lacking)}{hint}\n{self.trees}"
 
     def by_name(self) -> None:
         """Join layers of one name. A numbered family is one name: only if both sides have all its members."""

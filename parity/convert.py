@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,7 +64,10 @@ class Conversion:
             raise InputError(
                 f"convert: IN must hold weights, got {type(error).__name__}: {first_line(error)}."
             ) from error
-        return self._to_flax(held) if to_flax else self._to_safe(held)
+        try:
+            return self._to_flax(held) if to_flax else self._to_safe(held)
+        except InputError as error:
+            raise InputError(_for_the_shell(str(error))) from error
 
     def _to_flax(self, state: dict[str, Any]) -> tuple[bytes, int, int]:
         from flax.serialization import msgpack_serialize
@@ -85,7 +89,7 @@ class Conversion:
             self.module.load_state_dict(state)
         except RuntimeError as error:
             said = " ".join(str(error).split()).rpartition(f"{type(self.module).__name__}: ")[2].rstrip(".")
-            raise InputError(f"convert: IN must hold the state dict of --torch, got {said}.") from error
+            raise InputError(f"convert: IN must hold the state dict of --torch, got {_shortened(said)}.") from error
 
     def _to_safe(self, variables: dict[str, Any]) -> tuple[bytes, int, int]:
         import torch
@@ -99,6 +103,18 @@ class Conversion:
         state = to_torch(variables, self.module, *port, **options)
         # Shared tensors are written under each of their names, as load_state_dict wants them.
         return save({name: tensor.contiguous().clone() for name, tensor in state.items()}), *_counted(state)
+
+
+def _for_the_shell(said: str) -> str:
+    """The bridge's sentence, what it asks for as this command takes it."""
+    said = said.replace("Pass linen_module and inputs,", "Give --inputs,")
+    return said.replace("told so by channels_last.", "told so by --channels-last.").replace("rename={", "--rename {")
+
+
+def _shortened(said: str) -> str:
+    """Of each list of names the first three."""
+    three = r'((?:"[^"]*", ){2}"[^"]*")((?:, "[^"]*")+)'
+    return re.sub(three, lambda names: f"{names[1]} and {names[2].count(', ')} more", said)
 
 
 def _torch_file(source: Path) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def convert(monkeypatch, capsys):
 
 
 def test_a_file_goes_there_and_back_bit_for_bit(nets, convert):
-    state = nets.Net().double().state_dict()
+    state = {name: tensor / 3 if tensor.ndim else tensor for name, tensor in nets.Net().double().state_dict().items()}
     save_file(state, "net.safetensors")
     code, out, err = convert("net.safetensors", "net.msgpack", *IMAGES)
     assert (code, out, err) == (0, "8 tensors, 101 numbers: net.safetensors -> net.msgpack\n", "")
@@ -95,6 +95,15 @@ def test_a_file_goes_there_and_back_bit_for_bit(nets, convert):
     assert convert("net.msgpack", "back.safetensors", *IMAGES)[0] == 0
     back = load_file("back.safetensors")
     assert all(torch.equal(back[name], tensor) for name, tensor in state.items())
+    assert back["conv.weight"].dtype == torch.float64
+
+
+def test_a_file_of_parameters_alone_is_read_too(nets, convert, tmp_path):
+    """As train_state.params are often saved."""
+    table = np.arange(21.0, dtype=np.float32).reshape(7, 3)
+    (tmp_path / "bare.msgpack").write_bytes(msgpack_serialize({"Embed_0": {"embedding": table}}))
+    assert convert("bare.msgpack", "back.safetensors", *TIED[:4])[0] == 0
+    assert np.array_equal(load_file("back.safetensors")["output.weight"], table)
 
 
 def test_a_shared_tensor_may_stand_in_the_file_under_one_name(nets, convert):
@@ -159,7 +168,8 @@ BAD_CALLS = {
     ),
     "another net's weights": (
         ("tied.safetensors", "out.msgpack", *IMAGES),
-        r'IN must hold the state dict of --torch, got Missing key\(s\) in state_dict: "conv.weight"',
+        r'IN must hold the state dict of --torch, got Missing key\(s\) in state_dict: "conv.weight", '
+        r'"conv.bias", "norm.weight" and 5 more\. Unexpected',
     ),
     "no weights": (("broken.msgpack", "out.safetensors", *TIED), r"IN must hold weights, got "),
     "another net's leaves": (
@@ -187,3 +197,6 @@ def test_a_linear_layer_behind_an_image_asks_for_the_inputs_on_the_way_back(nets
     convert("net.safetensors", "net.msgpack", *IMAGES)
     code, _, err = convert("net.msgpack", "back.safetensors", *IMAGES[:4])
     assert (code, "how an image is flattened" in err) == (2, True)
+    assert "Give --inputs, whose calls tell." in err
+    code, _, err = convert("net.safetensors", "out.msgpack", *IMAGES[:-1])
+    assert (code, "is told so by --channels-last." in err) == (2, True)
