@@ -77,6 +77,18 @@ def test_accelerators_come_first_and_a_bare_kind_is_its_first(monkeypatch):
     assert (jax_side.choose_device("cuda:1"), jax_side.choose_device("cpu")) == (gpus[1], cpus[0])
 
 
+def test_synchronize_waits_for_what_was_asked(monkeypatch):
+    """On a CPU results come too soon to tell, so the calls are watched that wait."""
+    waited, tree = [], {"x": jnp.ones(2)}
+    monkeypatch.setattr(jax, "block_until_ready", lambda tree: waited.append(tree) or tree)
+    assert jax_side.synchronize(tree) is tree
+    assert waited == [tree]
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda: waited.append("torch"))
+    assert torch_side.synchronize(tree) is tree
+    assert waited[1:] == ["torch"]
+
+
 def test_cuda_cell_round_trip(side):
     """Cell "CUDA": cpu, the best device there is, cpu again: every bit as it was, NaN and -0 too."""
     x = MAKE[side](VALUES.copy())

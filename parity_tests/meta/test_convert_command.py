@@ -11,6 +11,7 @@ from flax.serialization import msgpack_restore, msgpack_serialize
 from safetensors.torch import load_file, save_file
 
 from parity import cli
+from parity.convert import Conversion
 
 NETS = """
 import torch
@@ -104,6 +105,12 @@ def test_a_file_of_parameters_alone_is_read_too(nets, convert, tmp_path):
     (tmp_path / "bare.msgpack").write_bytes(msgpack_serialize({"Embed_0": {"embedding": table}}))
     assert convert("bare.msgpack", "back.safetensors", *TIED[:4])[0] == 0
     assert np.array_equal(load_file("back.safetensors")["output.weight"], table)
+
+
+def test_a_rename_to_nothing_leaves_a_tensor_out(nets):
+    """``--rename NAME=`` says that NAME has no partner."""
+    made = Conversion.of("nets_to_convert:Net", "nets_to_convert:Port", ["1,1,5,4"], True, ["norm="])
+    assert made.options["rename"] == {"norm": None}
 
 
 def test_a_shared_tensor_may_stand_in_the_file_under_one_name(nets, convert):
