@@ -1,14 +1,15 @@
 """Remedies tried on the calls that a JAX function makes: another value of an argument, another function of the kind.
 
 The function is traced anew with ``jnp.var(ddof=1)`` where it says ``ddof=0``, with ``nn.BatchNorm(momentum=0.9)`` where
-it says 0.1, one change at a time. What it then returns has to be all that torch returns, gradients as well.
+it says 0.1, one change at a time. What it then returns has to be all that torch returns, gradients as well, and for
+other inputs too.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import chain, islice
@@ -18,6 +19,7 @@ import flax.linen as nn
 import numpy as np
 
 from parity.diagnosis.choices import KIN, REVERSED, choices
+from parity.diagnosis.elsewhere import Elsewhere
 from parity.diagnosis.findings import Finding
 from parity.diagnosis.library import Handle, Library, LibraryCall
 from parity.diagnosis.retraced import Retraced
@@ -36,7 +38,7 @@ _TRAPS = {
 
 
 @dataclass(frozen=True)
-class Change:
+class _Change:
     """Something to try.
 
     Attributes:
@@ -50,8 +52,8 @@ class Change:
     trap: str = ""
 
 
-def calls_tried(function: Retraced, target: Target) -> Iterator[Finding]:
-    """What closes the whole gap, a finding for each change."""
+def calls_tried(function: Retraced, target: Target, others: Callable[[], Iterable[Elsewhere]]) -> Iterator[Finding]:
+    """What closes the whole gap, and that of ``others``, a finding for each change."""
     outputs = target.only(path for path in target.wanted if not path.startswith("grad/"))
     library = Library()
     calls, modules = _noted(function, library)
@@ -61,7 +63,8 @@ def calls_tried(function: Retraced, target: Target) -> Iterator[Finding]:
         try:
             if outputs.failing and not _closed(outputs, function.results(change.context(), gradients=False)):
                 continue
-            if _closed(target, function.results(change.context(), gradients=True)):
+            closed = _closed(target, function.results(change.context(), gradients=True))
+            if closed and all(_holds(function, change, other, outputs.wanted) for other in others()):
                 yield Finding(f"the gap vanishes with {change.sentence}", change.trap)
         except Exception:  # an argument of another value may ask for other shapes, or be refused
             continue
@@ -72,6 +75,12 @@ def _closed(target: Target, results: dict[str, np.ndarray]) -> bool:
         return True
     size = sum(target.wanted[path].size for path in target.failing)
     return size >= _EVIDENCE and target.met_by(results) and target.left(results) <= _NEARLY
+
+
+def _holds(function: Retraced, change: _Change, other: Elsewhere, paths: Collection[str]) -> bool:
+    there = replace(function, inputs=other.inputs)
+    before = there.results(nullcontext(), gradients=False)
+    return other.met_by(there.results(change.context(), gradients=False), before, paths)
 
 
 def _noted(function: Retraced, library: Library) -> tuple[list[LibraryCall], dict[tuple[str, str], Any]]:
@@ -93,7 +102,7 @@ def _noted(function: Retraced, library: Library) -> tuple[list[LibraryCall], dic
     return list(calls), modules
 
 
-def _of_calls(calls: Iterable[LibraryCall], library: Library) -> Iterator[Change]:
+def _of_calls(calls: Iterable[LibraryCall], library: Library) -> Iterator[_Change]:
     """Other arguments, then other functions; on every line at once that makes the call so, then on each alone."""
     lines: dict[tuple[str, str, str], list[LibraryCall]] = {}
     for call in calls:
@@ -107,7 +116,7 @@ def _of_calls(calls: Iterable[LibraryCall], library: Library) -> Iterator[Change
                 if other is REVERSED:
                     sentence = f"{name} of {function} {other}{_where(some)}"
                 change = partial(library.watched, _given(some, name, other))
-                yield Change(sentence, change, _TRAPS.get(name, ""))
+                yield _Change(sentence, change, _TRAPS.get(name, ""))
     named: dict[str, list[LibraryCall]] = {}
     for call in calls:
         named.setdefault(call.name, []).append(call)
@@ -115,7 +124,7 @@ def _of_calls(calls: Iterable[LibraryCall], library: Library) -> Iterator[Change
         for other in (name for name in KIN.get(function, ()) if name in library.public):
             for some in _parts(group):
                 change = partial(library.watched, _replaced(some, library.public[other]))
-                yield Change(f"{other} instead of {function}{_where(some)}", change)
+                yield _Change(f"{other} instead of {function}{_where(some)}", change)
 
 
 def _parts(group: list[LibraryCall]) -> list[list[LibraryCall]]:
@@ -142,7 +151,7 @@ def _replaced(changed: list[LibraryCall], function: Callable) -> Handle:
     return handle
 
 
-def _of_modules(modules: dict[tuple[str, str], Any]) -> Iterator[Change]:
+def _of_modules(modules: dict[tuple[str, str], Any]) -> Iterator[_Change]:
     """Fields of linen's layers, all of one class at once."""
     for (kind, name), old in modules.items():
         for new in _others(name, old):
@@ -152,7 +161,7 @@ def _of_modules(modules: dict[tuple[str, str], Any]) -> Iterator[Change]:
                     object.__setattr__(module, name, new)  # linen's own would refuse: a module is frozen
 
             sentence = f"{kind}({name}={_shown(new)}) instead of {_shown(old)}"
-            yield Change(sentence, lambda c=change: _each_module(c), _TRAPS.get(name, ""))
+            yield _Change(sentence, lambda c=change: _each_module(c), _TRAPS.get(name, ""))
 
 
 def _each_module(change: Callable[[nn.Module], None]) -> AbstractContextManager:

@@ -168,7 +168,7 @@ class Examination:
         failing = [self._values(leaf.path)[0] for leaf in leaves if not leaf.ok]
         if size_of(self._traced.program) <= _LARGEST and telling(failing):
             function = Retraced(self.sides[1].function, self.inputs.at("float64"), self.names, self.cotangents)
-            yield from calls_tried(function, self._target(leaves))
+            yield from calls_tried(function, self._target(leaves), self._others)
 
     def _ignored(self) -> Iterator[Finding]:
         from parity.diagnosis.ignored import ignored
@@ -196,10 +196,13 @@ class Examination:
         return Traced(program, tree, arguments, floats, self.cotangents, names, self._elsewhere)
 
     def _elsewhere(self) -> list[Any]:
+        return [(self.sides[1].arguments(other.inputs, "float64"), other) for other in self._others()]
+
+    def _others(self) -> Iterator[Any]:
+        """Other inputs, and what torch returns for them."""
         from parity.diagnosis.elsewhere import elsewhere
 
-        found = elsewhere(self.sides[0], self.inputs.at("float64"), self.names)
-        return [(self.sides[1].arguments(other.inputs, "float64"), other) for other in found]
+        return elsewhere(self.sides[0], self.inputs.at("float64"), self.names)
 
     def _tried(self, leaves: list[Leaf]) -> Iterator[Finding]:
         """A step of the program done otherwise."""
