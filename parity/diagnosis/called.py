@@ -28,13 +28,16 @@ from parity.diagnosis.traced import Target
 __all__ = ["calls_tried"]
 
 _TRIALS = 100
-_EVIDENCE, _NEARLY = 3, 1e-5
+_EVIDENCE, _NEARLY = 3, 1e-5  # numbers that speak for a gap that is not closed in full; what may be left of it
 _IGNORED = {"parent", "name", "features", "num_features", "axis_name", "axis_index_groups", "use_running_average"}
 _ACTIVATIONS = ("gelu", "relu", "silu", "tanh", "elu", "leaky_relu", "sigmoid", "logistic")
-_TRAPS = {
-    "epsilon": "layernorm-eps", "momentum": "bn-momentum-convention", "use_fast_variance": "norm-fast-variance",
-    "approximate": "gelu-tanh-default", "padding": "conv-default-padding", "ddof": "std-ddof",
-}  # fmt: skip
+_TRAPS = {"approximate": "gelu-tanh-default", "padding": "conv-default-padding", "ddof": "std-ddof"}
+_FIELD_TRAPS = {
+    **_TRAPS,
+    "epsilon": "layernorm-eps",
+    "momentum": "bn-momentum-convention",
+    "use_fast_variance": "norm-fast-variance",
+}
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,7 @@ def _of_modules(modules: dict[tuple[str, str], Any]) -> Iterator[_Change]:
                     object.__setattr__(module, name, new)  # linen's own would refuse: a module is frozen
 
             sentence = f"{kind}({name}={_shown(new)}) instead of {_shown(old)}"
-            yield _Change(sentence, lambda c=change: _each_module(c), _TRAPS.get(name, ""))
+            yield _Change(sentence, lambda c=change: _each_module(c), _FIELD_TRAPS.get(name, ""))
 
 
 def _each_module(change: Callable[[nn.Module], None]) -> AbstractContextManager:

@@ -16,16 +16,9 @@ from typing import Any
 __all__ = ["Handle", "Library", "LibraryCall"]
 
 _PUBLIC = (
-    *("jax.nn", "jax.numpy", "jax.numpy.linalg", "jax.numpy.fft", "jax.lax", "jax.image", "jax.scipy.special"),
-    *(
-        "jax.scipy.signal",
-        "jax.scipy.linalg",
-        "jax.scipy.stats",
-        "jax.scipy.ndimage",
-        "optax",
-        "optax.losses",
-        "flax.linen",
-    ),
+    *(f"jax.{name}" for name in ("nn", "numpy", "numpy.linalg", "numpy.fft", "lax", "image")),
+    *(f"jax.scipy.{name}" for name in ("special", "signal", "linalg", "stats", "ndimage")),
+    *("optax", "optax.losses", "flax.linen"),
 )
 _LIBRARIES = {"jax", "jaxlib", "flax", "optax", "chex", "einops", "numpy", "parity"}
 """Their own calls of one another are not the port's."""
@@ -97,7 +90,7 @@ def _ports_modules() -> Iterator[ModuleType]:
     for name, module in list(sys.modules.items()):
         if isinstance(module, ModuleType) and name.partition(".")[0] not in _LIBRARIES:
             place = getattr(module, "__file__", None)
-            if place and not os.path.abspath(place).startswith(_INSTALLED):
+            if name == "__main__" or (place and not os.path.abspath(place).startswith(_INSTALLED)):
                 yield module
 
 
