@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from parity.bridge_pairs import Pair, difference, fits, renamed, side_by_side, words
-from parity.bridge_rules import Way, remark, ways_of
+from parity.bridge_pairs import Pair, difference, fits, renamed, side_by_side, unstacked, words
+from parity.bridge_rules import Way, remark, verbatim, ways_of
 from parity.errors import InputError
 from parity.layers import LinenLayer, TorchLayer
 
@@ -62,8 +62,9 @@ class _Match:
         self.pairs.append(Pair(one, other, ways[0].rules))
 
     def fits(self, one: TorchLayer, other: LinenLayer) -> list[Way]:
-        """The ways in which linen's layer holds torch's tensors."""
-        return [way for way in self.ways(one) if fits(one, other, way)]
+        """The ways in which linen's layer holds torch's tensors: in linen's layout if it can be, else in torch's."""
+        found = [way for way in self.ways(one) if fits(one, other, way)]
+        return found or [way for way in (verbatim(one.shapes),) if fits(one, other, way)]
 
     def ways(self, layer: TorchLayer) -> list[Way]:
         """All ways of a layer, under the names that its leaves were given."""
@@ -143,6 +144,7 @@ def paired(
     Raises:
         InputError: if anything is left over, does not fit or fits in more than one way.
     """
+    left = unstacked(left, right)
     match = _Match(function, list(left), list(right), called, trees=side_by_side(left, right))
     if rename is not None:
         _as_told(match, rename)

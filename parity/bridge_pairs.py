@@ -11,7 +11,7 @@ from parity.bridge_moves import Rule, refines
 from parity.bridge_rules import Way
 from parity.layers import LinenLayer, TorchLayer
 
-__all__ = ["Pair", "difference", "fits", "renamed", "side_by_side", "words"]
+__all__ = ["Pair", "difference", "fits", "renamed", "side_by_side", "unstacked", "words"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,16 @@ class Pair:
     torch: TorchLayer
     linen: LinenLayer
     rules: tuple[Rule, ...]
+
+
+def unstacked(left: list[TorchLayer], right: list[LinenLayer]) -> list[TorchLayer]:
+    """torch's layers; a recurrent stack is one where a layer of linen's has all its tensors, by torch's names."""
+    whole: dict[str, dict[str, tuple[int, ...]]] = {}
+    for layer in left:
+        whole.setdefault(layer.path, {}).update(layer.shapes)
+    held = {path for path, shapes in whole.items() if any(other.shapes == shapes for other in right)}
+    stacks = {layer.path: replace(layer, shapes=whole[layer.path], suffix="") for layer in left if layer.path in held}
+    return [one for layer in left if (one := stacks.pop(layer.path, None) if layer.path in held else layer)]
 
 
 def words(layer: TorchLayer | LinenLayer) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from parity.bridge_moves import Rule
 
-__all__ = ["RULES", "Way", "describes", "parts_of", "remark", "suffixes", "ways_of"]
+__all__ = ["RULES", "Way", "describes", "parts_of", "remark", "suffixes", "verbatim", "ways_of"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,8 @@ def _attention(module: Any, _: str) -> tuple[Way, ...]:
     return (Way(tuple(rules)),)
 
 
+_VERBATIM = " A layer of your own that keeps torch's names and shapes takes them as they are."
+
 _LSTM = _recurrent(("i", "f", "g", "o"), lambda letter: (f"h{letter}/bias", f"h{letter}/bias"))
 _GRU = _recurrent(("r", "z", "n"), _gru_biases)
 _RNN = _recurrent(("",), lambda _: ("i/bias", "i/bias"))
@@ -136,7 +138,7 @@ RULES: Mapping[str, tuple[Way, ...] | Callable[[Any, str], tuple[Way, ...]]] = {
 
 
 def ways_of(module: Any, suffix: str, names: list[str]) -> tuple[Way, ...]:
-    """The ways of the named tensors: its class's, else each tensor as it is, under its own name.
+    """The ways of the named tensors: its class's, else each tensor as it is.
 
     Args:
         module: a torch module.
@@ -145,9 +147,14 @@ def ways_of(module: Any, suffix: str, names: list[str]) -> tuple[Way, ...]:
     """
     found = _of_class(module)
     if found is None:
-        return (Way(tuple(Rule(name, name) for name in names)),)
+        return (verbatim(names),)
     ways = found if isinstance(found, tuple) else found(module, suffix)
     return tuple(Way(tuple(r for r in way.rules if r.torch in names), way.fields, way.dropped) for way in ways)
+
+
+def verbatim(names: Iterable[str]) -> Way:
+    """Each tensor as it is, under its own name: a port's own layer may keep torch's layout."""
+    return Way(tuple(Rule(name, name) for name in names))
 
 
 def parts_of(module: Any) -> frozenset[str]:
@@ -184,9 +191,9 @@ def remark(module: Any, lacking: set[str]) -> str:
         kinds = ", ".join(key.rpartition(".")[2].strip("_") for key in RULES)
         return f" {name} has no rule of its own; there are rules for {kinds}."
     if name.startswith("ConvTranspose") and module.groups > 1:
-        return " linen's ConvTranspose has no groups."
+        return f" linen's ConvTranspose has no groups.{_VERBATIM}"
     if getattr(module, "proj_size", 0):
-        return " linen's LSTMCell has no projection."
+        return f" linen's LSTMCell has no projection.{_VERBATIM}"
     if getattr(module, "bias_k", None) is not None:
         return " linen's attention has no bias_k and bias_v."
     return ""
