@@ -57,8 +57,9 @@ def interpolate(
             axes, or an option is not one of the mode's.
 
     Differs from its twin: channels are the last axis. ``jax.image.resize`` is ``"nearest-exact"`` for its "nearest",
-    antialiases unless told, has a cubic kernel of -1/2 at all times, cuts kernels off at the edge where torch repeats
-    the outer pixel, and knows neither ``align_corners`` nor a scale of its own.
+    antialiases unless told, is torch's bicubic for its ``"bicubic-pytorch"`` without antialiasing (its own has a kernel
+    of -1/2, cut off at the edge where torch repeats the outer pixel), and knows neither ``align_corners`` nor a scale
+    of its own.
     """
     space = x.ndim - 2
     check_interpolate(space, size, scale_factor, mode, options)

@@ -214,6 +214,7 @@ PASSED: dict[str, Callable[[Any, Any], Any]] = {
     "tanh": _named("tanh"),
     "the logistic function": _logistic,
     "the exact gelu": lambda xp, x: x * (1 + _erf(xp, x / xp.sqrt(2.0))) / 2,
+    "silu": lambda xp, x: x * _logistic(xp, x),
     "exp": _named("exp"),
     "log": _named("log"),
     "a square root": _named("sqrt"),

@@ -22,6 +22,7 @@ from parity.diagnosis.choices import KIN, REVERSED, choices
 from parity.diagnosis.elsewhere import Elsewhere
 from parity.diagnosis.findings import Finding
 from parity.diagnosis.library import Handle, Library, LibraryCall
+from parity.diagnosis.resized import RESIZED
 from parity.diagnosis.retraced import Retraced
 from parity.diagnosis.traced import Target
 
@@ -106,12 +107,16 @@ def _noted(function: Retraced, library: Library) -> tuple[list[LibraryCall], dic
 
 
 def _of_calls(calls: Iterable[LibraryCall], library: Library) -> Iterator[_Change]:
-    """Other arguments, then other functions; on every line at once that makes the call so, then on each alone."""
+    """Other arguments, truth values first, then other functions, then calls with their arguments otherwise.
+
+    A change is made on every line at once that makes the call so, then on each alone.
+    """
     lines: dict[tuple[str, str, str], list[LibraryCall]] = {}
     for call in calls:
         for name, value in call.plain.items():
             lines.setdefault((call.name, name, repr(value)), []).append(call)
-    for (function, name, shown), group in lines.items():
+    plainest = sorted(lines.items(), key=lambda line: not isinstance(line[1][0].plain[line[0][1]], bool))
+    for (function, name, shown), group in plainest:
         first = group[0]
         for other in choices(name, first.plain[name], first.defaults.get(name), first.rank):
             for some in _parts(group):
@@ -128,6 +133,19 @@ def _of_calls(calls: Iterable[LibraryCall], library: Library) -> Iterator[_Chang
             for some in _parts(group):
                 change = partial(library.watched, _replaced(some, library.public[other]))
                 yield _Change(f"{other} instead of {function}{_where(some)}", change)
+    for call in calls:
+        yield from _of_call(call, library)
+
+
+def _of_call(call: LibraryCall, library: Library) -> Iterator[_Change]:
+    where = _where([call])
+    for words, other in RESIZED.items() if call.name == "jax.image.resize" else ():
+        yield _Change(f"{words} {call.name}{where}", partial(library.watched, _replaced([call], other)))
+    for name in call.optional:
+        yield _Change(f"{call.name} without {name}{where}", partial(library.watched, _without(call, name)))
+    if call.alike:
+        sentence = f"arguments {' and '.join(call.alike)} of {call.name} exchanged{where}"
+        yield _Change(sentence, partial(library.watched, _exchanged(call)))
 
 
 def _parts(group: list[LibraryCall]) -> list[list[LibraryCall]]:
@@ -142,6 +160,25 @@ def _given(changed: list[LibraryCall], name: str, value: Any) -> Handle:
     def handle(call: LibraryCall, made: Callable, bound: inspect.BoundArguments) -> Any:
         if call in changed:
             bound.arguments[name] = bound.arguments[name][::-1] if value is REVERSED else value
+        return made(*bound.args, **bound.kwargs)
+
+    return handle
+
+
+def _without(changed: LibraryCall, name: str) -> Handle:
+    def handle(call: LibraryCall, made: Callable, bound: inspect.BoundArguments) -> Any:
+        if call == changed:
+            del bound.arguments[name]
+        return made(*bound.args, **bound.kwargs)
+
+    return handle
+
+
+def _exchanged(changed: LibraryCall) -> Handle:
+    def handle(call: LibraryCall, made: Callable, bound: inspect.BoundArguments) -> Any:
+        if call == changed and call.alike:
+            first, second = call.alike
+            bound.arguments[first], bound.arguments[second] = bound.arguments[second], bound.arguments[first]
         return made(*bound.args, **bound.kwargs)
 
     return handle

@@ -13,6 +13,7 @@ _WORDS = tuple(
     tuple(words.split())
     for words in (
         "nearest linear cubic lanczos3 lanczos5",
+        "bicubic cubic bicubic-pytorch",
         "nearest nearest-exact linear bilinear trilinear bicubic area",
         "constant edge reflect symmetric wrap",
         "zeros border reflection",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,8 @@ class Examination:
 
     def _fed(self, failing: list[Leaf], sure: bool | None = None) -> Iterator[Finding]:
         """The JAX function called with its inputs in another order."""
+        from parity.diagnosis.retraced import Retraced
+
         inputs = self.inputs.at("float64")
         wanted = {leaf.path: self._values(leaf.path)[0] for leaf in failing if leaf.quantity == "output"}
         limits = {leaf.path: leaf.limit for leaf in failing if leaf.path in wanted}
@@ -149,6 +152,9 @@ class Examination:
         def closed(fed: Fed) -> bool:
             changed = replace(inputs, tree=map_leaves(lambda path, x: fed.inputs.get(path, x), inputs.tree))
             try:
+                if any(array.shape != arrays[path].shape for path, array in fed.inputs.items()):  # nothing is compiled
+                    function = Retraced(side.function, changed, self.names, None)
+                    return fed.returns(function.results(nullcontext(), gradients=False), wanted, limits)
                 outputs = side.run(changed, "float64", self.names).outputs
             except Exception:  # shapes that the function does not take
                 return False

@@ -22,7 +22,7 @@ _PAIRS = 10  # of inputs that are exchanged
 _PARTS = (2, 3, 4)  # blocks of an axis: of a gated unit, of q, k and v, of a cell with four gates
 _INTEGERS = 6  # different ones that must agree
 _TRIALS = 200
-_COMPILED = 3  # calls of another shape, each of which is compiled
+_RESHAPED = 12  # calls of another shape, each of which is traced anew
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Fed:
             yield replace(self, inputs=some, finding=replace(self.finding, sentence=sentence))
 
     def returns(self, outputs: Arrays, wanted: Arrays, limits: Mapping[str, float]) -> bool:
-        """Whether every output of the call, axes exchanged or not, is the wanted one."""
-        for axes in {self.back, (0, 0)}:
-            if all(_within(_swapped(outputs[path], axes), wanted[path], limit) for path, limit in limits.items()):
-                return True
-        return False
+        """Whether every output of the call is the wanted one, its axes exchanged or not: a last state keeps its own."""
+        return all(
+            any(_within(_swapped(outputs[path], axes), wanted[path], limit) for axes in ((0, 0), self.back))
+            for path, limit in limits.items()
+        )
 
 
 def _swapped(output: np.ndarray, axes: tuple[int, int]) -> np.ndarray:
@@ -216,11 +216,11 @@ def _moved(inputs: Arrays) -> Iterator[Fed]:
 
 def _renamed(inputs: Arrays) -> Iterator[Fed]:
     """Two axes that change roles: exchanged on the way in, and back on the way out."""
-    compiled = 0
+    reshaped = 0
     for path, array in inputs.items():
         for one, other in combinations(range(array.ndim), 2):
-            compiled += array.shape[one] != array.shape[other]
-            if compiled > _COMPILED and array.shape[one] != array.shape[other]:
+            reshaped += array.shape[one] != array.shape[other]
+            if reshaped > _RESHAPED and array.shape[one] != array.shape[other]:
                 continue
             text = f"axes {one} and {other} of {path} change roles; look for something done along axis {other} instead"
             whole = f"{text} of axis {one}, or the reverse: a softmax, a norm, a mean, a scan, batch against time"

@@ -7,11 +7,13 @@ import linecache
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType, ModuleType
 from typing import Any
+
+import jax
 
 __all__ = ["Handle", "Library", "LibraryCall"]
 
@@ -20,6 +22,9 @@ _PUBLIC = (
     *(f"jax.scipy.{name}" for name in ("special", "signal", "linalg", "stats", "ndimage")),
     *("optax", "optax.losses", "flax.linen"),
 )
+_TRANSFORMATIONS = ("grad", "value_and_grad", "vmap", "jacfwd", "jacrev", "hessian")
+"""jax's own that take numbers of arguments and of axes."""
+
 _LIBRARIES = {"jax", "jaxlib", "flax", "optax", "chex", "einops", "numpy", "parity"}
 """Their own calls of one another are not the port's."""
 
@@ -37,6 +42,8 @@ class LibraryCall:
         plain: the Python numbers, words, truth values and short lists it is given or takes by default, by parameter.
         defaults: of its parameters.
         rank: how many axes its first argument has.
+        optional: parameters that are given what they need not be: arrays, masks.
+        alike: the first two that are given arrays of one shape and dtype.
     """
 
     name: str
@@ -44,6 +51,8 @@ class LibraryCall:
     plain: dict[str, Any] = field(compare=False)
     defaults: dict[str, Any] = field(compare=False)
     rank: int = field(compare=False, default=0)
+    optional: tuple[str, ...] = field(compare=False, default=())
+    alike: tuple[str, ...] = field(compare=False, default=())
 
 
 Handle = Callable[[LibraryCall, Callable, inspect.BoundArguments], Any]
@@ -59,8 +68,10 @@ class Library:
 
     def __init__(self) -> None:
         public = [sys.modules[name] for name in _PUBLIC if name in sys.modules]
+        transformations = {getattr(jax, name): f"jax.{name}" for name in _TRANSFORMATIONS}
         ports = list(_ports_modules())
         known = {id(f): (name, f) for module in ports for name, f in vars(module).items() if _is_own(module, f)}
+        known |= {id(function): (name, function) for function, name in transformations.items()}
         for module in public:
             for name, function in vars(module).items():
                 if _is_function(function) and not name.startswith("_"):
@@ -68,7 +79,7 @@ class Library:
         self.public = {name: function for name, function in known.values() if name.partition(".")[0] in _LIBRARIES}
         self._bound = [
             (vars(module), key, *known[id(value)])
-            for module in (*ports, *public)
+            for module in (*ports, *public, jax)
             for key, value in vars(module).items()
             if id(value) in known
         ]
@@ -135,7 +146,16 @@ def _call(name: str, frame: FrameType, bound: inspect.BoundArguments) -> Library
         or (isinstance(value, (list, tuple)) and 1 < len(value) <= _MEMBERS)
     }
     rank = getattr(next(iter(bound.arguments.values()), None), "ndim", 0)
-    return LibraryCall(name, _line(frame), plain, defaults, rank)
+    optional = tuple(key for key, value in bound.arguments.items() if value is not None and defaults[key] is None)
+    return LibraryCall(
+        name, _line(frame), plain, defaults, rank, tuple(set(optional) - set(plain)), _alike(bound.arguments)
+    )
+
+
+def _alike(arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    kinds = {key: (value.shape, value.dtype) for key, value in arguments.items() if isinstance(value, jax.Array)}
+    first, second = (*kinds, "", "")[:2]
+    return (first, second) if second and kinds[first] == kinds[second] else ()
 
 
 def _line(frame: FrameType) -> str:

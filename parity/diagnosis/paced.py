@@ -1,9 +1,11 @@
-"""What a loop that is written out does more with every step, or less: a dampened momentum, a rate that declines."""
+"""What a loop that is written out does more with every step, or less: a dampened momentum, a rate that declines, a
+weight that decays.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 from parity.diagnosis.flat import Step
 from parity.diagnosis.guesses import named_value
@@ -15,13 +17,22 @@ from parity.diagnosis.solver import Solver
 
 __all__ = ["paced"]
 
+Law: TypeAlias = tuple[str, float, float, Callable[[float], Edits]]
+"""What to say of a number, the number that changes nothing, where to start, and the edits for a number."""
+
 _FEWEST = 3  # steps that a law must hold for
 _SITES = 8  # places whose factor may decline
 
 
-def paced(screen: Screen, program: Program) -> Iterator[Proposal]:
-    """Laws of the step with one number in them, which is solved for."""
-    for text, neutral, start, edits in (*_dampened(program), *_declining(program)):
+def paced(screen: Screen, program: Program, names: Mapping[int, str]) -> Iterator[Proposal]:
+    """Laws of the step with one number in them, which is solved for.
+
+    Args:
+        screen: runs the program.
+        program: that differs.
+        names: of the slots of its inputs.
+    """
+    for text, neutral, start, edits in (*_dampened(program), *_declining(program), *_decayed(program, names)):
 
         def at(value: float, edits: Callable[[float], Edits] = edits, neutral: float = neutral) -> Values | None:
             return screen.start if value == neutral else screen.trial(edits(value))
@@ -31,7 +42,7 @@ def paced(screen: Screen, program: Program) -> Iterator[Proposal]:
             yield Proposal(text.format(named_value(value)), edits(value))
 
 
-def _dampened(program: Program) -> Iterator[tuple[str, float, float, Callable[[float], Edits]]]:
+def _dampened(program: Program) -> Iterator[Law]:
     found = list(averages(program).values())
     for which, words in (
         (lambda count: count > 1, "from the second step on"),
@@ -51,7 +62,7 @@ def _scaled(average: Average, factor: float) -> Edit:
     return edit
 
 
-def _declining(program: Program) -> Iterator[tuple[str, float, float, Callable[[float], Edits]]]:
+def _declining(program: Program) -> Iterator[Law]:
     laws = {
         "is divided by 1 + {} k at step k, from 0: a rate that declines, an lr_decay": (
             0.0,
@@ -73,6 +84,22 @@ def _declining(program: Program) -> Iterator[tuple[str, float, float, Callable[[
                 neutral,
                 lambda a, s=steps, p=passes, f=law: {one.number: _times(f(a, k)) for one, k in zip(s, p, strict=True)},
             )
+
+
+def _decayed(program: Program, names: Mapping[int, str]) -> Iterator[Law]:
+    """An input that something is added to, step after step: a weight, and its updates."""
+    for slot, name in names.items():
+        updates: dict[Step, int] = {}
+        while added := next((step for step in program.takers.get(slot, ()) if step.name == "add"), None):
+            updates[added] = added.inputs.index(slot)
+            (slot,) = added.outputs
+        if len(updates) >= _FEWEST:
+            text = f"{name} is multiplied by {{}} before every update: a weight decay that leaves it out"
+            yield text, 1.0, 1.0, lambda value, u=updates: {s.number: _shrunk(place, value) for s, place in u.items()}
+
+
+def _shrunk(place: int, factor: float) -> Edit:
+    return lambda call: call.run([x * factor if at == place else x for at, x in enumerate(call.inputs)])
 
 
 def _passes(steps: list[Step]) -> list[int]:

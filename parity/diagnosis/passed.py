@@ -22,6 +22,7 @@ _OPERANDS = (
     *("integer_pow", "square", "log", "exp", "neg"),
 )
 _LAYERS = ("dot_general", "conv_general_dilated", "add")
+_ALONE = 12  # layers of one place in code that are tried one by one
 _UP = 12  # steps from a value back to the sum that it is made of
 
 
@@ -35,7 +36,7 @@ def functions_left_out(program: Program) -> Iterator[Proposal]:
         if first.name not in MOVES:
             yield from _corrected(program, steps)
         for name, function in PASSED.items():
-            if name == "the exact gelu" and first.name not in _LAYERS:  # nearly x itself, where x is large
+            if name in ("the exact gelu", "silu") and first.name not in _LAYERS:  # nearly x itself, where x is large
                 continue
             if first.name not in MOVES:
                 text = f"{at(first)} the {WORDS.get(first.name, 'value')} goes through {name}"
@@ -45,6 +46,18 @@ def functions_left_out(program: Program) -> Iterator[Proposal]:
                     edit = _through(function, place)
                     text = f"{at(first)} operand {place} of the {noun} goes through {name}"
                     yield Proposal(text, {step.number: edit for step in steps})
+    yield from _behind_layers(program)
+
+
+def _behind_layers(program: Program) -> Iterator[Proposal]:
+    """Behind one layer of several that one place in code makes, a stack's: its scope says which."""
+    for steps in program.sites.values():
+        if steps[0].name in _LAYERS and 1 < len(steps) <= _ALONE and is_float(steps[0]):
+            for name, function in PASSED.items():
+                for step in steps:
+                    if scope := str(step.eqn.source_info.name_stack):
+                        noun = WORDS.get(step.name, "value")
+                        yield Proposal(f"in {scope} the {noun} goes through {name}", {step.number: _through(function)})
 
 
 def _corrected(program: Program, steps: list[Step]) -> Iterator[Proposal]:

@@ -126,7 +126,7 @@ class _Values:
         yield self._tried(grouped(turned(self._program)))
         yield self._tried(mirrored(program), exact=True)
         yield self._tried(swapped(self._program), exact=True)
-        yield self._confirmed(paced(self._screen, self._program))
+        yield self._confirmed(paced(self._screen, self._program, slots))
         yield self._confirmed(tuned.shared())
         yield self._tried(counted(self._screen, program) if self._size >= _EVIDENCE else (), exact=True)
         yield self._confirmed(tuned.solved())

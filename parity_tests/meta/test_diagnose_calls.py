@@ -23,6 +23,10 @@ def diagnosis(torch_side, jax_side, inputs):
     return parity.compare(torch_side, jax_side, inputs, dtypes=("float64",), jit=False).diagnosis or ""
 
 
+def energy(x, y):
+    return jnp.sum(jnp.tanh(x) * y**2)
+
+
 @jax.jit
 def compiled(x):
     return jax.nn.gelu(x) * x
@@ -59,6 +63,26 @@ CASES = {
         lambda x, y: compiled(x) + 0 * y,
         "jax.nn.gelu(approximate=False) instead of True at ",
     ),
+    "the argument of a derivative": (
+        lambda x, y: (1 - x.tanh() ** 2) * y**2,
+        lambda x, y: jax.grad(energy, argnums=1)(x, y),
+        "jax.grad(argnums=0) instead of 1 at ",
+    ),
+    "the axis of vmap": (
+        lambda x, y: x * torch.arange(3).to(x)[:, None] + x.sum(0) + y,
+        lambda x, y: jax.vmap(lambda one: one * jnp.arange(3) + one.sum(), in_axes=1)(x).reshape(3, 4) + y,
+        "jax.vmap(out_axes=1) instead of 0 at ",
+    ),
+    "a mask too many": (
+        lambda x, y: x.softmax(1) * y,
+        lambda x, y: jax.nn.softmax(x, axis=1, where=jnp.arange(4) < 3) * y,
+        "jax.nn.softmax without where at ",
+    ),
+    "arguments exchanged": (
+        lambda x, y: torch.atan2(x, y * x) + x,
+        lambda x, y: jnp.arctan2(y * x, x) + x,
+        "arguments x1 and x2 of jax.numpy.arctan2 exchanged at ",
+    ),
     "a field of linen's": (
         lambda x, y: functional.layer_norm(x, (4,), eps=1e-5) * y,
         lambda x, y: nn.LayerNorm(use_bias=False, use_scale=False).apply({}, 0.01 * x * 100) * y,
@@ -82,6 +106,25 @@ def test_the_order_of_a_list_is_named():
 
     found = diagnosis(torch_side, lambda x: map_coordinates(x, list(PLACES.T), 1) ** 2, {"x": draw.normal(size=(4, 4))})
     assert "coordinates of jax.scipy.ndimage.map_coordinates in the reverse order at " in found
+
+
+RESIZED = {
+    "corners": ({"mode": "bilinear", "align_corners": True}, "bilinear", "corners aligned, as align_corners=True"),
+    "floor": ({"mode": "nearest"}, "nearest", "the pixel at floor(i x scale)"),
+    "cubic": ({"mode": "bicubic"}, "bicubic", "method='bicubic-pytorch', whose a is -0.75"),
+}
+
+
+@pytest.mark.parametrize("kind", RESIZED)
+@pytest.mark.parametrize("size", [(3, 9), (8, 8)], ids=str)
+def test_what_torch_resizes_otherwise_is_named(kind, size):
+    how, method, said = RESIZED[kind]
+    found = diagnosis(
+        lambda x: functional.interpolate(x, size=size, **how),
+        lambda x: jax.image.resize(x, (1, 2, *size), method),
+        {"x": draw.normal(size=(1, 2, 5, 7))},
+    )
+    assert f"the gap vanishes with {said}" in found
 
 
 def test_nothing_is_named_where_no_call_explains_the_gap():

@@ -76,6 +76,30 @@ def test_an_operation_along_another_axis_is_named():
     assert "axes 0 and 1 of x change roles" in found or "instead of axis" in found  # with the line, if it has one
 
 
+def test_axes_far_apart_are_tried_too():
+    def jax_side(x):
+        return jnp.tanh(jnp.stack([x[..., : i + 1].sum(-1) for i in range(x.shape[-1])], -1))
+
+    found = diagnosis(lambda x: torch.tanh(x.cumsum(1)), jax_side, draw.normal(size=(2, 5, 3, 4)))
+    assert "axes 1 and 3 of x change roles" in found
+
+
+def test_time_for_batch_is_named_where_a_last_state_keeps_its_axes():
+    def torch_side(x):
+        state, states = torch.zeros_like(x[:, 0]), []
+        for step in x.unbind(1):
+            states.append(state := torch.tanh(step + 0.5 * state))
+        return torch.stack(states, 1), state
+
+    def jax_side(x):
+        state, states = jnp.zeros_like(x[0]), []
+        for step in x:
+            states.append(state := jnp.tanh(step + 0.5 * state))
+        return jnp.stack(states), state
+
+    assert "axes 0 and 1 of x change roles" in diagnosis(torch_side, jax_side, draw.normal(size=(3, 3, 3)))
+
+
 def test_one_order_of_gates_is_named_for_every_weight():
     def torch_side(x, w, b):
         keep, new = (x @ w.T + b).chunk(2, 1)

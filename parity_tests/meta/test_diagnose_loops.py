@@ -130,6 +130,30 @@ def test_options_of_optimizers_that_a_port_lost_are_named():
         assert words in diagnosis(torch_stepped(make), stepped(transform), (START, ROWS), gradients=False)
 
 
+def test_a_decay_that_leaves_one_weight_out_is_named():
+    def torch_side(w, b, g):
+        leaves = [part.detach().clone().requires_grad_() for part in (w, b)]
+        optimizer = torch.optim.AdamW(leaves, lr=0.1, weight_decay=0.2)
+        for gradient in g:
+            for leaf in leaves:
+                leaf.grad = gradient.clone()
+            optimizer.step()
+        return {"w": leaves[0].detach(), "b": leaves[1].detach()}
+
+    transform = optax.adamw(0.1, weight_decay=0.2, mask={"w": True, "b": False})
+
+    def wrong(w, b, g):
+        leaves = {"w": w, "b": b}
+        state = transform.init(leaves)
+        for gradient in g:
+            updates, state = transform.update({"w": gradient, "b": gradient}, state, leaves)
+            leaves = optax.apply_updates(leaves, updates)
+        return leaves
+
+    found = diagnosis(torch_side, wrong, {"w": START, "b": 2 * START, "g": ROWS}, gradients=False)
+    assert "b is multiplied by 0.98 before every update: a weight decay that leaves it out" in found
+
+
 def test_a_state_that_runs_on_past_the_lengths_is_named():
     def torch_side(x, lengths):
         h = torch.zeros_like(x[0])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from jax import lax
+from torch.nn import functional
 
 import parity
 from parity.diagnosis.flat import flattened
@@ -38,6 +39,28 @@ def test_heads_split_and_merged_by_the_other_factor_are_named():
 
     found = diagnosis(torch_side, wrong, (draw.normal(size=(2, 5, 6)), draw.normal(size=(6, 4))))
     assert "the two axes that a reshape splits or merges change places: heads in another layout" in found
+
+
+def test_an_activation_left_out_behind_one_layer_of_a_stack_is_named_with_its_scope():
+    weights = [draw.normal(size=(4, 4)) for _ in range(3)]
+
+    def torch_side(x):
+        for number, weight in enumerate(weights):
+            x = x @ torch.from_numpy(weight).to(x)
+            x = functional.silu(x) if number == 1 else torch.tanh(x)
+        return x
+
+    def layer(number, x):
+        with jax.named_scope(f"layer_{number}"):
+            return x @ weights[number].astype(x.dtype)
+
+    def wrong(x):
+        for number in range(3):
+            x = layer(number, x)
+            x = x if number == 1 else jnp.tanh(x)
+        return x
+
+    assert "in layer_1 the matrix product goes through silu" in diagnosis(torch_side, wrong, (SQUARE,))
 
 
 def torch_cell(x, w):
