@@ -21,8 +21,8 @@ import numpy as np
 from parity.diagnosis.choices import KIN, REVERSED, choices
 from parity.diagnosis.elsewhere import Elsewhere
 from parity.diagnosis.findings import Finding
+from parity.diagnosis.instead import INSTEAD
 from parity.diagnosis.library import Handle, Library, LibraryCall
-from parity.diagnosis.resized import RESIZED
 from parity.diagnosis.retraced import Retraced
 from parity.diagnosis.traced import Target
 
@@ -59,7 +59,8 @@ class _Change:
 def calls_tried(function: Retraced, target: Target, others: Callable[[], Iterable[Elsewhere]]) -> Iterator[Finding]:
     """What closes the whole gap, and that of ``others``, a finding for each change."""
     outputs = target.only(path for path in target.wanted if not path.startswith("grad/"))
-    library = Library()
+    library = Library(function.function)
+    function = replace(function, function=library.port)
     calls, modules = _noted(function, library)
     if len(_noted(again := replace(function, fresh=True), library)[0]) > len(calls):  # some are behind a jit
         function, (calls, modules) = again, _noted(again, library)
@@ -139,8 +140,8 @@ def _of_calls(calls: Iterable[LibraryCall], library: Library) -> Iterator[_Chang
 
 def _of_call(call: LibraryCall, library: Library) -> Iterator[_Change]:
     where = _where([call])
-    for words, other in RESIZED.items() if call.name == "jax.image.resize" else ():
-        yield _Change(f"{words} {call.name}{where}", partial(library.watched, _replaced([call], other)))
+    for words, (other, trap) in INSTEAD.get(call.name, {}).items():
+        yield _Change(f"{words} {call.name}{where}", partial(library.watched, _replaced([call], other)), trap)
     for name in call.optional:
         yield _Change(f"{call.name} without {name}{where}", partial(library.watched, _without(call, name)))
     if call.alike:
@@ -153,7 +154,9 @@ def _parts(group: list[LibraryCall]) -> list[list[LibraryCall]]:
 
 
 def _where(calls: list[LibraryCall]) -> str:
-    return f" at {calls[0].source}" if len(calls) == 1 else " everywhere"
+    if len(calls) > 1:
+        return " everywhere"
+    return f" at {calls[0].source}" if calls[0].source else ""
 
 
 def _given(changed: list[LibraryCall], name: str, value: Any) -> Handle:

@@ -21,6 +21,7 @@ _WORDS = tuple(
         "full same valid",
         "SAME VALID CIRCULAR REFLECT",
         "backward ortho forward",
+        "fill clip wrap",
         "left right",
         "xy ij",
         "C F",

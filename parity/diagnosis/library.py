@@ -10,6 +10,7 @@ import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -38,7 +39,7 @@ class LibraryCall:
 
     Attributes:
         name: of the function, "jax.image.resize".
-        source: where it is made, "model.py:12 `y = resize(x, ...)`".
+        source: where it is made, "model.py:12 `y = resize(x, ...)`"; "" of the port itself.
         plain: the Python numbers, words, truth values and short lists it is given or takes by default, by parameter.
         defaults: of its parameters.
         rank: how many axes its first argument has.
@@ -64,9 +65,12 @@ class Library:
 
     Attributes:
         public: the libraries' functions by name, each once, where it is known best.
+
+    Args:
+        port: the function that is looked into; it may be a library's itself, or `functools.partial` of one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: Callable = lambda: None) -> None:
         public = [sys.modules[name] for name in _PUBLIC if name in sys.modules]
         transformations = {getattr(jax, name): f"jax.{name}" for name in _TRANSFORMATIONS}
         ports = list(_ports_modules())
@@ -83,6 +87,15 @@ class Library:
             for key, value in vars(module).items()
             if id(value) in known
         ]
+        self._given = port if isinstance(port, partial) else partial(port)
+        self._space: dict[str, Any] = {"port": self._given.func}
+        names = {id(function): name for name, function in self.public.items()}
+        if id(self._given.func) in names:
+            self._bound.append((self._space, "port", names[id(self._given.func)], self._given.func))
+
+    def port(self, *args: Any, **kwargs: Any) -> Any:
+        """The port, called so that it is watched too."""
+        return self._space["port"](*self._given.args, *args, **self._given.keywords, **kwargs)
 
     @contextmanager
     def watched(self, handle: Handle) -> Iterator[None]:
@@ -125,7 +138,8 @@ class _Watched:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         frame = sys._getframe(1)
         caller = frame.f_globals.get("__name__", "")
-        if caller.partition(".")[0] in _LIBRARIES or caller == self._function.__module__:
+        own = caller.partition(".")[0] in _LIBRARIES or caller == self._function.__module__
+        if own and frame.f_code is not Library.port.__code__:
             return self._function(*args, **kwargs)
         try:
             bound = inspect.signature(self._function).bind(*args, **kwargs)
@@ -159,6 +173,8 @@ def _alike(arguments: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _line(frame: FrameType) -> str:
+    if frame.f_code is Library.port.__code__:
+        return ""
     path, number = frame.f_code.co_filename, frame.f_lineno
     near = os.path.relpath(path)
     code = linecache.getline(path, number).strip()

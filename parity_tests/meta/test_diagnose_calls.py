@@ -1,5 +1,7 @@
 """Another argument of a call, or another function of the kind: named where it closes the whole gap."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -78,6 +80,11 @@ CASES = {
         lambda x, y: jax.nn.softmax(x, axis=1, where=jnp.arange(4) < 3) * y,
         "jax.nn.softmax without where at ",
     ),
+    "a function of another meaning": (
+        lambda x, y: x.median(1, keepdim=True).values * y,
+        lambda x, y: jnp.median(x, axis=1, keepdims=True) * y,
+        "the lower of two middle values, torch's median, not the mean of both of jax.numpy.median at ",
+    ),
     "arguments exchanged": (
         lambda x, y: torch.atan2(x, y * x) + x,
         lambda x, y: jnp.arctan2(y * x, x) + x,
@@ -106,6 +113,22 @@ def test_the_order_of_a_list_is_named():
 
     found = diagnosis(torch_side, lambda x: map_coordinates(x, list(PLACES.T), 1) ** 2, {"x": draw.normal(size=(4, 4))})
     assert "coordinates of jax.scipy.ndimage.map_coordinates in the reverse order at " in found
+
+
+DIRECT = {
+    "a function": (functional.gelu, jax.nn.gelu, "vanishes with jax.nn.gelu(approximate=False) instead of True"),
+    "with options": (
+        partial(torch.softmax, dim=1),
+        partial(jax.nn.softmax, axis=0),
+        "vanishes with jax.nn.softmax(axis=1) instead of 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DIRECT)
+def test_a_port_that_is_a_librarys_function_is_a_call(case):
+    torch_side, jax_side, said = DIRECT[case]
+    assert said in diagnosis(torch_side, jax_side, (X,))
 
 
 RESIZED = {

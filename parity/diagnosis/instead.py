@@ -1,4 +1,4 @@
-"""What `torch.nn.functional.interpolate` does and jax.image.resize has no argument for."""
+"""What a function of PyTorch does and the JAX function of that name, or nearest it, has no argument for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-__all__ = ["RESIZED"]
+__all__ = ["INSTEAD"]
 
 
 def _aligned(image: Any, shape: Sequence[int], method: Any, antialias: bool = True, precision: Any = None) -> Any:
@@ -29,9 +29,18 @@ def _cubic(image: Any, shape: Sequence[int], method: Any, antialias: bool = True
     return jax.image.resize(image, tuple(shape), "bicubic-pytorch", antialias=False)
 
 
-RESIZED = {
-    "corners aligned, as align_corners=True has them, by jax.image.scale_and_translate for": _aligned,
-    "the pixel at floor(i x scale), torch's nearest, not the nearest centre of": _floored,
-    "method='bicubic-pytorch', whose a is -0.75 for -0.5, and antialias=False in": _cubic,
+def _lower(x: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+    return jnp.quantile(x, 0.5, axis=axis, method="lower", keepdims=keepdims)
+
+
+INSTEAD = {
+    "jax.image.resize": {
+        "corners aligned, as align_corners=True has them, by jax.image.scale_and_translate for": (_aligned, ""),
+        "the pixel at floor(i x scale), torch's nearest, not the nearest centre of": (_floored, ""),
+        "method='bicubic-pytorch', whose a is -0.75 for -0.5, and antialias=False in": (_cubic, "bicubic-coefficient"),
+    },
+    "jax.numpy.median": {
+        "the lower of two middle values, torch's median, not the mean of both of": (_lower, "median-even"),
+    },
 }
-"""Sentence to a function that takes the arguments of jax.image.resize."""
+"""By function: what to say before its name, another function of the same arguments, and the known trap."""
