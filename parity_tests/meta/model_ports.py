@@ -51,7 +51,7 @@ class ImagesPort(linen.Module):
     """The port.
 
     Attributes:
-        mistake: ``"same"``, the stem's padding left to linen; ``"activated"``, the block added behind its activation;
+        mistake: ``"stem"``, the stem's padding left to linen; ``"activated"``, the block added behind its activation;
             ``"eps"`` and ``"momentum"`` of the block's norm; ``"frozen"``, this norm at its running statistics in
             training; ``"dropped"``, the dropout on in evaluation.
     """
@@ -60,7 +60,7 @@ class ImagesPort(linen.Module):
 
     @linen.compact
     def __call__(self, x, train: bool = False):
-        padding: Any = "SAME" if self.mistake == "same" else [(1, 1), (1, 1)]
+        padding: Any = "SAME" if self.mistake == "stem" else [(1, 1), (1, 1)]
         x = linen.Conv(4, (3, 3), (2, 2), padding, use_bias=False, name="conv1")(x)
         x = linen.relu(batch_norm_layer(4, 2)(x, use_running_average=not train))
         y = linen.Conv(4, (3, 3), use_bias=False, name="conv2")(x)

@@ -36,16 +36,16 @@ def two_layers() -> nn.Module:
 
 
 class TwoLayers(linen.Module):
-    """Two layers of one width, named as torch names them; the fields are the mistakes."""
+    """Two layers of one width, named as torch names them; other fields are mistakes."""
 
     first: str = "0"
     second: str = "2"
-    activate: bool = True
+    between: str = "tanh"
 
     @linen.compact
     def __call__(self, x):
         x = linen.Dense(3, name=self.first)(x)
-        x = linen.tanh(x) if self.activate else x
+        x = linen.tanh(x) if self.between == "tanh" else x
         return linen.Dense(3, name=self.second)(x)
 
 
@@ -113,7 +113,7 @@ MISTAKES = (
         name="the activation between two layers left out",
         torch_side=two_layers(),
         right=TwoLayers(),
-        wrong=TwoLayers(activate=False),
+        wrong=TwoLayers(between="nothing"),
         inputs=(ROWS,),
         # The last bias alone sees nothing of what comes before it.
         caught=("output", "grad/x", *(path for path in WEIGHTS if path != "grad/params/2/bias")),

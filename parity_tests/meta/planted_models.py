@@ -53,7 +53,7 @@ BELOW += ("output", "grad/params/ln_f/scale")
 MISTAKES = (
     ported(
         "convolution",
-        "same",
+        "stem",
         "a stem of stride 2 padded as linen pads",
         caught=("output", *BLOCK),
         named=("padding",),

@@ -33,22 +33,20 @@ class TorchList(nn.Module):
 
 
 class LinenList(linen.Module):
-    """The port; the fields are the mistakes."""
+    """The port; a mistake is a word, which the diagnosis has no others to try for."""
 
     depth: int
-    sort: bool = False
-    unused: int | None = None
-    frozen: int | None = None
+    mistake: str = ""
 
     def setup(self):
         self.layers = [linen.Dense(3) for _ in range(self.depth)]
 
     def __call__(self, x):
-        order = sorted(range(self.depth), key=str if self.sort else int)
+        order = sorted(range(self.depth), key=str if self.mistake == "sorted" else int)
         for i in order:
             after = jnp.tanh(self.layers[i](x))
-            x = x if i == self.unused else after
-            x = jax.lax.stop_gradient(x) if i == self.frozen else x
+            x = x if (i, self.mistake) == (1, "unused") else after
+            x = jax.lax.stop_gradient(x) if (i, self.mistake) == (0, "frozen") else x
         return x
 
 
@@ -80,8 +78,7 @@ class TorchHeads(nn.Module):
 class LinenHeads(linen.Module):
     """The port; JAX hands a dict out in the order of its keys, not in that of its definition."""
 
-    zip_sorted: bool = False
-    cut: bool = False
+    mistake: str = ""
 
     def setup(self):
         self.trunk = linen.Dense(5)
@@ -89,8 +86,8 @@ class LinenHeads(linen.Module):
 
     def __call__(self, x):
         hidden = jnp.tanh(self.trunk(x))
-        hidden = jax.lax.stop_gradient(hidden) if self.cut else hidden
-        names = sorted(self.heads) if self.zip_sorted else list(self.heads)
+        hidden = jax.lax.stop_gradient(hidden) if self.mistake == "cut" else hidden
+        names = sorted(self.heads) if self.mistake == "zipped" else list(self.heads)
         return dict(zip(names, [self.heads[name](hidden) for name in ("value", "policy")], strict=True))
 
 
@@ -108,19 +105,18 @@ class TorchTied(nn.Module):
 
 
 class LinenTied(linen.Module):
-    """The port; the fields are the mistakes."""
+    """The port."""
 
-    transpose: bool = True
-    detach: bool = False
+    mistake: str = ""
 
     @linen.compact
     def __call__(self, x):
         encoder = linen.Dense(3, name="encoder")
         hidden = jnp.tanh(encoder(x))
         kernel = encoder.variables["params"]["kernel"]
-        kernel = jax.lax.stop_gradient(kernel) if self.detach else kernel
+        kernel = jax.lax.stop_gradient(kernel) if self.mistake == "detached" else kernel
         bias = self.param("decoder_bias", linen.initializers.zeros_init(), (3,))
-        return hidden @ (kernel.T if self.transpose else kernel) + bias
+        return hidden @ (kernel if self.mistake == "as it is" else kernel.T) + bias
 
 
 TRUNK = ("grad/params/trunk/kernel", "grad/params/trunk/bias")
@@ -131,7 +127,7 @@ MISTAKES = (
         name="twelve layers in the order of their names as strings",
         torch_side=TorchList(12),
         right=LinenList(12),
-        wrong=LinenList(12, sort=True),
+        wrong=LinenList(12, "sorted"),
         inputs=(ROWS,),
         named=("swap", "sorted", "order", "hold each other", "change places"),
     ),
@@ -139,7 +135,7 @@ MISTAKES = (
         name="a layer called and its result thrown away",
         torch_side=TorchList(3),
         right=LinenList(3),
-        wrong=LinenList(3, unused=1),
+        wrong=LinenList(3, "unused"),
         inputs=(ROWS,),
         named=("layers_1", "not used", "left out", "unused"),
     ),
@@ -147,7 +143,7 @@ MISTAKES = (
         name="a list cut off below its second layer",
         torch_side=TorchList(3),
         right=LinenList(3),
-        wrong=LinenList(3, frozen=0),
+        wrong=LinenList(3, "frozen"),
         inputs=(ROWS,),
         caught=("grad/x", "grad/params/layers_0/kernel", "grad/params/layers_0/bias"),
         named=("stop_gradient",),
@@ -179,7 +175,7 @@ MISTAKES = (
         name="two outputs of a dict zipped to the sorted names",
         torch_side=TorchHeads(),
         right=LinenHeads(),
-        wrong=LinenHeads(zip_sorted=True),
+        wrong=LinenHeads("zipped"),
         inputs=(ROWS,),
         caught=(
             "output/value",
@@ -195,7 +191,7 @@ MISTAKES = (
         name="a trunk that no output trains",
         torch_side=TorchHeads(),
         right=LinenHeads(),
-        wrong=LinenHeads(cut=True),
+        wrong=LinenHeads("cut"),
         inputs=(ROWS,),
         caught=("grad/x", *TRUNK),
         named=("stop_gradient",),
@@ -204,7 +200,7 @@ MISTAKES = (
         name="a tied weight not transposed on the way back",
         torch_side=TorchTied(),
         right=LinenTied(),
-        wrong=LinenTied(transpose=False),
+        wrong=LinenTied("as it is"),
         inputs=(ROWS,),
         caught=("output", "grad/x", "grad/params/encoder/kernel", "grad/params/encoder/bias"),
         named=("transpose",),
@@ -213,7 +209,7 @@ MISTAKES = (
         name="a tied weight that learns from its first use only",
         torch_side=TorchTied(),
         right=LinenTied(),
-        wrong=LinenTied(detach=True),
+        wrong=LinenTied("detached"),
         inputs=(ROWS,),
         caught=("grad/params/encoder/kernel",),
         named=("stop_gradient",),
