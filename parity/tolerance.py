@@ -71,14 +71,15 @@ class Noise:
         unread: why the program could not be interpreted, so that only its inputs were perturbed; "" if it was.
         truth: the float64 value, where the program traced in float64 computes something else than at the dtype under
             test (it draws random numbers, or tests dtypes); None where the two are one function.
-        full: makes ``runs`` as if every step computed at the dtype under test; None where every step does.
+        full: makes ``runs`` as if every step computed at the dtype under test, None if they are not finite; None where
+            every step does.
         factor: how many times the largest of them an error may be.
     """
 
     runs: np.ndarray
     unread: str = ""
     truth: np.ndarray | None = None
-    full: Callable[[], np.ndarray] | None = None
+    full: Callable[[], np.ndarray | None] | None = None
     factor: float = FACTOR
 
     @property
@@ -144,10 +145,11 @@ def allowance(
         return simple
     noise = simulate()
     own = _simulated(noise, simple, dtype)
-    if noise.full is None:
+    coarse = None if noise.full is None else noise.full()
+    if coarse is None:
         return own
     # Steps at other dtypes: no side has to be more accurate than the dtype under test, and coarser only if both are.
-    full = _simulated(replace(noise, runs=noise.full()), simple, dtype)
+    full = _simulated(replace(noise, runs=coarse), simple, dtype)
     fits = [full.ratio(side) <= 1 for side in errors]
     if fits[0] == fits[1]:
         return max(own, full, key=lambda allowed: allowed.largest)

@@ -230,6 +230,9 @@ PASSED: dict[str, Callable[[Any, Any], Any]] = {
     "a division by its sum over the last axis (what is masked before a softmax still adds up to 1)": lambda _, x: (
         x / x.sum(-1, keepdims=True)
     ),
+    "a causal mask (what is right of the diagonal is minus infinity before the softmax)": lambda xp, x: xp.where(
+        xp.tril(xp.ones(x.shape[-2:], bool)), x, -xp.inf
+    ),
     "a softmax over the last axis": lambda xp, x: _softmax(xp, x),
     "a log_softmax over the last axis": lambda xp, x: xp.log(_softmax(xp, x)),
 }

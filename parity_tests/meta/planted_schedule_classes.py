@@ -40,7 +40,7 @@ def torch_values(make, *, key="lr", metrics=None):
 
 
 def values(schedule):
-    return lambda peak, steps: schedule(steps)[:, None] * peak
+    return lambda peak, steps: schedule(steps)[:, None].astype(peak.dtype) * peak
 
 
 def half_cosine(share):

@@ -112,6 +112,20 @@ def test_a_side_that_computes_in_float32_may_be_better_than_the_other():
     assert report.ok
 
 
+def test_a_step_that_the_dtype_is_too_narrow_for_may_be_wider():
+    """Adam's bias correction: the root of 1 - 0.999 ** t is NaN in bfloat16, which is no noise to hold a side against."""
+    steps = np.arange(1, 20, dtype=np.float32)
+
+    def torch_side(x):
+        return (x.float() * torch.rsqrt(1 - 0.9999 ** torch.from_numpy(steps)).sum()).to(x.dtype)
+
+    def jax_side(x):
+        return (x.astype(jnp.float32) * jax.lax.rsqrt(1 - 0.9999 ** jnp.asarray(steps)).sum()).astype(x.dtype)
+
+    assert quick(torch_side, jax_side, (VECTOR,), dtypes=("bfloat16",)).ok
+    assert not quick(torch_side, lambda x: 1.1 * jax_side(x), (VECTOR,), dtypes=("bfloat16",)).ok
+
+
 def test_the_dtype_of_the_result_is_the_dtype_under_test():
     report = quick(lambda x: x * 1, lambda x: x.astype("float32"), (VECTOR,), dtypes=("bfloat16",), gradients=False)
     assert report.leaf("output", "bfloat16").problem == "dtypes differ: torch bfloat16 | jax float32"
