@@ -12,7 +12,7 @@ from parity.diagnosis.flat import Step
 from parity.diagnosis.machines import Call, Edit
 from parity.diagnosis.proposals import Alternative, Program, Proposal
 
-__all__ = ["joined", "layouts", "regrouped", "turned"]
+__all__ = ["joined", "layouts", "regrouped", "reread", "turned"]
 
 _RANK = 4  # of arrays whose axes are permuted
 _TRAP = "transpose-semantics"
@@ -114,6 +114,14 @@ def regrouped(program: Program) -> Iterator[Proposal]:
     if len(edits) > 1:
         text = "everywhere the two axes that a reshape splits or merges change places: heads in another layout"
         yield Proposal(text, edits, "mha-weight-packing")
+
+
+def reread(program: Program) -> Iterator[Alternative]:
+    """Every transpose a reshape: numbers read in the order of columns, or a permute for a view."""
+    for step in program.steps:
+        if step.name == "transpose":
+            text = "what is transposed is reshaped instead, row by row: another layout"
+            yield Alternative(step, text, lambda call: [call.xp.reshape(call.inputs[0], call.step.shape)], _TRAP)
 
 
 def _pair(step: Step) -> Edit | None:

@@ -29,6 +29,8 @@ _TRANSFORMATIONS = ("grad", "value_and_grad", "vmap", "jacfwd", "jacrev", "hessi
 _LIBRARIES = {"jax", "jaxlib", "flax", "optax", "chex", "einops", "numpy", "parity"}
 """Their own calls of one another are not the port's."""
 
+_DATA = {"jax.numpy.where"}  # functions whose numbers are no options
+
 _MEMBERS = 4  # of a list whose order may be another
 _INSTALLED = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")} | {sys.prefix})
 
@@ -152,18 +154,20 @@ def _call(name: str, frame: FrameType, bound: inspect.BoundArguments) -> Library
     parameters = bound.signature.parameters
     defaults = {name: parameter.default for name, parameter in parameters.items()}
     given = {**defaults, **bound.arguments}
-    plain = {
-        name: value
-        for name, value in given.items()
-        if isinstance(value, (bool, int, float, str))
-        or (value is None and "bool" in str(parameters[name].annotation))
-        or (isinstance(value, (list, tuple)) and 1 < len(value) <= _MEMBERS)
-    }
+    plain = {} if name in _DATA else {key: value for key, value in given.items() if _is_plain(value, parameters[key])}
     rank = getattr(next(iter(bound.arguments.values()), None), "ndim", 0)
     optional = tuple(key for key, value in bound.arguments.items() if value is not None and defaults[key] is None)
     return LibraryCall(
         name, _line(frame), plain, defaults, rank, tuple(set(optional) - set(plain)), _alike(bound.arguments)
     )
+
+
+def _is_plain(value: Any, parameter: inspect.Parameter) -> bool:
+    if value is None:  # of a parameter that may be true or false
+        return "bool" in str(parameter.annotation)
+    if isinstance(value, (list, tuple)):
+        return 1 < len(value) <= _MEMBERS
+    return isinstance(value, (bool, int, float, str))
 
 
 def _alike(arguments: Mapping[str, Any]) -> tuple[str, ...]:

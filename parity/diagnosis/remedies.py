@@ -19,7 +19,7 @@ from parity.diagnosis.entered import Entered
 from parity.diagnosis.findings import Finding
 from parity.diagnosis.kinks import gradient_swaps
 from parity.diagnosis.labelled import smoothed
-from parity.diagnosis.layouts import joined, layouts, regrouped, turned
+from parity.diagnosis.layouts import joined, layouts, regrouped, reread, turned
 from parity.diagnosis.looped import ended, kept, lengths
 from parity.diagnosis.masked import masked_means
 from parity.diagnosis.mirrored import mirrored
@@ -144,6 +144,7 @@ class _Values:
         yield self._tried(grouped(layouts(program)))
         yield self._tried(regrouped(program))
         yield self._tried(resplit(program))
+        yield self._tried(grouped(reread(program)))
         yield self._tried(grouped(joined(program)))
 
     def _of_kinds(self, entered: Entered, names: Mapping[int, str]) -> Iterator[Iterator[Finding]]:

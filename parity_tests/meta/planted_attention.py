@@ -117,7 +117,7 @@ MISTAKES = (
         attend,
         partial(attend, axis=-2),
         QKV,
-        named=("instead of axis", "transpose"),
+        named=("instead of axis", "transpose", "jax.nn.softmax(axis=3"),
     ),
     plant(
         "queries and keys swapped",

@@ -115,7 +115,7 @@ MISTAKES = (
         plain(convolution.pad, PAIRS, mode="reflect"),
         last(lambda x: jnp.pad(x, ((0, 0), *PAIRS, (0, 0)), mode="symmetric")),
         (IMAGE,),
-        named=("pad", "border", "edge", "differ only"),
+        named=("pad", "border", "edge", "differ only", "jax.numpy.pad(mode='reflect'"),
     ),
     plant(
         "padding told from the first axis, where torch's list starts with the last",

@@ -195,7 +195,7 @@ MISTAKES = (
         lambda x, index: jnp.take_along_axis(x, index, axis=1),
         lambda x, index: jnp.take_along_axis(x, index, axis=0),
         (ROWS, np.array([[0, 2, 1, 3], [3, 1, 0, 0], [1, 1, 2, 3], [2, 0, 3, 1]])),
-        named=("instead of axis",),
+        named=("instead of axis", "jax.numpy.take_along_axis(axis=1"),
     ),
     plant(
         "take for take_along_axis",
@@ -228,7 +228,7 @@ MISTAKES = (
         lambda x: jnp.cumsum(x, axis=1),
         lambda x: jnp.cumsum(x, axis=0),
         (ROWS,),
-        named=("instead of axis", "transpose"),
+        named=("instead of axis", "transpose", "jax.numpy.cumsum(axis=1"),
     ),
     plant(
         "an exclusive cumulative sum for an inclusive one",

@@ -153,7 +153,7 @@ MISTAKES = (
         wrong=lambda x: jax.nn.softmax(x, axis=0),
         inputs=(SQUARE,),
         caught=EVERYWHERE,
-        named=("instead of axis", "transpose"),
+        named=("instead of axis", "transpose", "jax.nn.softmax(axis=1"),
     ),
     activations(
         name="leaky slope 0.1 for 0.01",

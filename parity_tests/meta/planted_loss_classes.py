@@ -107,7 +107,7 @@ MISTAKES = (
         lambda x, y, var: losses.gaussian_nll_loss(x, y, var, full=True),
         MEANS,
         caught=("output",),
-        named=("constant", "0.9189", "offset", "shift"),
+        named=("constant", "0.9189", "offset", "shift", "gaussian_nll_loss(full=False"),
     ),
     plant(
         "the hinge's squares where torch's exponent is 1",
@@ -115,7 +115,7 @@ MISTAKES = (
         losses.multi_margin_loss,
         lambda x, y: losses.multi_margin_loss(x, y, p=2),
         SCORED,
-        named=("square", "power", "exponent"),
+        named=("square", "power", "exponent", "multi_margin_loss(p=1"),
     ),
     plant(
         "the hinge summed over classes, not averaged",

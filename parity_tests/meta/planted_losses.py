@@ -125,7 +125,7 @@ MISTAKES = (
         lambda z, y: log_likelihood(jnp.moveaxis(z, 1, -1), y).mean(),
         lambda z, y: log_likelihood(z, y).mean(),
         IMAGES,
-        named=("instead of axis", "axes", "transpose"),
+        named=("instead of axis", "axes", "transpose", "optax.softmax_cross_entropy_with_integer_labels(axis=1"),
     ),
     plant(
         "summed for averaged",
@@ -182,7 +182,7 @@ MISTAKES = (
         cross_entropy,
         lambda z, y: cross_entropy(softmax(z), y),
         SCORED,
-        named=("softmax", "twice", "goes through log"),
+        named=("softmax", "twice", "goes through log", "jax.nn.log_softmax instead"),
     ),
     plant(
         "the negative log-likelihood of probabilities",
@@ -190,7 +190,7 @@ MISTAKES = (
         cross_entropy,
         lambda z, y: -jnp.take_along_axis(softmax(z), y[:, None], -1).mean(),
         SCORED,
-        named=("logarithm", "log_softmax", "probabilit", "goes through log"),
+        named=("logarithm", "log_softmax", "probabilit", "goes through log", "jax.nn.log_softmax instead"),
     ),
     plant(
         "a small constant inside the logarithm",

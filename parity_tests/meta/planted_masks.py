@@ -93,7 +93,7 @@ MISTAKES = (
         causal,
         partial(causal, offset=2),
         SHORT_Q,
-        named=("causal", "offset", "shift", "2 is 0"),
+        named=("causal", "offset", "shift", "2 is 0", "jax.numpy.tril(k=0"),
     ),
     masks(
         "a causal mask that lets the next one in",
@@ -101,7 +101,7 @@ MISTAKES = (
         causal,
         partial(causal, offset=1),
         QKV,
-        named=("causal", "off by one", "offset", "shift", "1 is 0"),
+        named=("causal", "off by one", "offset", "shift", "1 is 0", "jax.numpy.tril(k=0"),
     ),
     masks(
         "rows without a key averaged",

@@ -190,7 +190,7 @@ MISTAKES = (
         weight_norm,
         partial(weight_norm, axis=0),
         (ROWS[:4], SCALE[:, None]),
-        named=("instead of axis",),
+        named=("instead of axis", "jax.numpy.linalg.norm(axis=1"),
     ),
     plant(
         "unit rows by the squared norm",

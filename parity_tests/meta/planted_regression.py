@@ -100,7 +100,7 @@ MISTAKES = (
         wrong=partial(scan_descent, steps=STEPS + 1),
         inputs=(START,),
         caught=("output/final", "grad/x"),
-        named=("one step", "off by one"),
+        named=("one step", "off by one", "jax.lax.scan(length=6"),
     ),
     descent(
         name="the loss after the update in the row before it",

@@ -92,7 +92,7 @@ MISTAKES = (
         partial(sized, scale_factor=1.5, mode="bilinear"),
         partial(jax_sized, size=(9, 7), method="bilinear"),
         (X,),
-        named=PLACES,
+        named=(*PLACES, "0.71428571"),
     ),
     plant(
         "linear for cubic",
@@ -100,7 +100,7 @@ MISTAKES = (
         partial(sized, mode="bicubic", **LARGE),
         partial(sized, mode="bilinear", **LARGE),
         (X,),
-        named=("cubic", "linear", "kernel"),
+        named=("cubic", "linear", "kernel", "interpolate(mode='bicubic'"),
     ),
     plant(
         "(row, column) for (x, y)",
@@ -116,7 +116,7 @@ MISTAKES = (
         sampled,
         lambda x, grid: sampled(x, grid, "bilinear", "zeros", True),
         (X, GRID),
-        named=PLACES,
+        named=(*PLACES, "grid_sample(align_corners=False"),
     ),
     plant(
         "the outer pixel repeated for zeros",

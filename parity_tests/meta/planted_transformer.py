@@ -179,7 +179,7 @@ MISTAKES = (
         lambda weights, x, mask: encoder(weights, x, jnp.triu(mask, 2)),
         MASKED,
         **BUT_LAST,
-        named=(*MASKS, "triangular", "diagonal", "shift"),
+        named=(*MASKS, "triangular", "diagonal", "shift", "jax.numpy.triu(k=0"),
     ),
     plant(
         "padding that hides queries, not keys",

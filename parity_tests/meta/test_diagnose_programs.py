@@ -63,6 +63,29 @@ def test_an_activation_left_out_behind_one_layer_of_a_stack_is_named_with_its_sc
     assert "in layer_1 the matrix product goes through silu" in diagnosis(torch_side, wrong, (SQUARE,))
 
 
+def test_a_causal_mask_left_out_is_named():
+    def attend(scores):
+        return jax.nn.softmax(0.5 * scores) @ scores
+
+    def torch_side(q):
+        scores = q @ q.mT
+        return torch.softmax((0.5 * scores).masked_fill(~torch.ones(4, 4).tril().bool(), -torch.inf), -1) @ scores
+
+    found = diagnosis(torch_side, lambda q: attend(q @ q.T), (SQUARE,))
+    assert "goes through a causal mask" in found
+
+
+def test_an_array_read_in_column_order_is_named():
+    def read(x, order):
+        return jnp.sin(x.reshape(8, 2, order=order)).T @ x.reshape(8, 2)
+
+    def torch_side(x):
+        return x.reshape(8, 2).sin().mT @ x.reshape(8, 2)
+
+    found = diagnosis(torch_side, lambda x: read(x, "F"), (SQUARE,))
+    assert "another layout" in found
+
+
 def torch_cell(x, w):
     state = torch.zeros(2, 3, dtype=x.dtype)
     for now in x:

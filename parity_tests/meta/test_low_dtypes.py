@@ -113,7 +113,7 @@ def test_a_side_that_computes_in_float32_may_be_better_than_the_other():
 
 
 def test_a_step_that_the_dtype_is_too_narrow_for_may_be_wider():
-    """Adam's bias correction: the root of 1 - 0.999 ** t is NaN in bfloat16, which is no noise to hold a side against."""
+    """Adam's bias correction: the root of 1 - 0.999 ** t is NaN in bfloat16, no noise to hold a side against."""
     steps = np.arange(1, 20, dtype=np.float32)
 
     def torch_side(x):
