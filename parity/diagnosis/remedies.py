@@ -17,6 +17,7 @@ from parity.diagnosis.bounds import bounds
 from parity.diagnosis.counted import counted
 from parity.diagnosis.entered import Entered
 from parity.diagnosis.findings import Finding
+from parity.diagnosis.halves import halves
 from parity.diagnosis.kinks import gradient_swaps
 from parity.diagnosis.labelled import smoothed
 from parity.diagnosis.layouts import joined, layouts, regrouped, reread, turned
@@ -144,6 +145,7 @@ class _Values:
         yield self._tried(grouped(layouts(program)))
         yield self._tried(regrouped(program))
         yield self._tried(resplit(program))
+        yield self._tried(halves(program))
         yield self._tried(grouped(reread(program)))
         yield self._tried(grouped(joined(program)))
 

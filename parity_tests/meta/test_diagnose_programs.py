@@ -86,6 +86,51 @@ def test_an_array_read_in_column_order_is_named():
     assert "another layout" in found
 
 
+TURNS = np.outer(np.arange(5), [1.0, 0.1, 0.01, 0.001])
+
+
+def of_halves(x):
+    first, second = jnp.split(x, 2, -1)
+    turned = jnp.concatenate([-second, first], -1)
+    cos, sin = (jnp.concatenate([f(jnp.asarray(TURNS))] * 2, -1) for f in (jnp.cos, jnp.sin))
+    return x * cos + turned * sin
+
+
+def of_neighbours(x):
+    first, second, cos, sin = x[:, ::2], x[:, 1::2], jnp.cos(jnp.asarray(TURNS)), jnp.sin(jnp.asarray(TURNS))
+    return jnp.stack([first * cos - second * sin, first * sin + second * cos], -1).reshape(x.shape)
+
+
+def torch_of_halves(x):
+    first, second = x.chunk(2, -1)
+    cos, sin = (torch.from_numpy(f(TURNS)).to(x) for f in (np.cos, np.sin))
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)
+
+
+def torch_of_neighbours(x):
+    turns = torch.from_numpy(TURNS).to(x)
+    turned = torch.view_as_complex(x.unflatten(-1, (-1, 2))) * torch.polar(torch.ones_like(turns), turns)
+    return torch.view_as_real(turned).flatten(-2)
+
+
+@pytest.mark.parametrize(
+    ("rotated", "wrong", "said"),
+    [
+        (
+            torch_of_neighbours,
+            of_halves,
+            "the pairs along every axis of 8 are neighbours, 0 and 1, not 0 and 4: rotary",
+        ),
+        (torch_of_halves, of_neighbours, "the pairs along every axis of 8 are 0 and 4, not neighbours: rotary"),
+    ],
+    ids=["neighbours", "halves"],
+)
+def test_rotary_positions_in_another_layout_are_named(rotated, wrong, said):
+    inputs = draw.normal(size=(2, 5, 8))
+    found = diagnosis(lambda q, k: rotated(q) @ rotated(k).mT, lambda q, k: wrong(q) @ wrong(k).T, tuple(inputs))
+    assert said in found
+
+
 def torch_cell(x, w):
     state = torch.zeros(2, 3, dtype=x.dtype)
     for now in x:
