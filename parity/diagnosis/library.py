@@ -89,11 +89,12 @@ class Library:
             for key, value in vars(module).items()
             if id(value) in known
         ]
-        self._given = port if isinstance(port, partial) else partial(port)
-        self._space: dict[str, Any] = {"port": self._given.func}
+        given = port if isinstance(port, partial) else partial(port)
+        self._given, self._space = given, {"port": inspect.unwrap(given.func)}
         names = {id(function): name for name, function in self.public.items()}
-        if id(self._given.func) in names:
-            self._bound.append((self._space, "port", names[id(self._given.func)], self._given.func))
+        if id(given.func) in names:
+            self._space["port"] = given.func
+            self._bound.append((self._space, "port", names[id(given.func)], given.func))
 
     def port(self, *args: Any, **kwargs: Any) -> Any:
         """The port, called so that it is watched too."""
@@ -156,10 +157,12 @@ def _call(name: str, frame: FrameType, bound: inspect.BoundArguments) -> Library
     given = {**defaults, **bound.arguments}
     plain = {} if name in _DATA else {key: value for key, value in given.items() if _is_plain(value, parameters[key])}
     rank = getattr(next(iter(bound.arguments.values()), None), "ndim", 0)
-    optional = tuple(key for key, value in bound.arguments.items() if value is not None and defaults[key] is None)
-    return LibraryCall(
-        name, _line(frame), plain, defaults, rank, tuple(set(optional) - set(plain)), _alike(bound.arguments)
+    optional = tuple(
+        key
+        for key, value in bound.arguments.items()
+        if value is not None and defaults[key] is None and key not in plain
     )
+    return LibraryCall(name, _line(frame), plain, defaults, rank, optional, _alike(bound.arguments))
 
 
 def _is_plain(value: Any, parameter: inspect.Parameter) -> bool:

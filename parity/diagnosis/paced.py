@@ -1,6 +1,4 @@
-"""What a loop that is written out does more with every step, or less: a dampened momentum, a rate that declines, a
-weight that decays.
-"""
+"""What a loop that is written out does more with every step, or less: dampening, a rate that declines, a decay."""
 
 from __future__ import annotations
 
