@@ -40,9 +40,10 @@ def test_trap_resize_antialias():
 
 
 def test_trap_bicubic_coefficient():
-    """bicubic-coefficient: -3/4 in torch, -1/2 in JAX, and in torch too once it antialiases."""
+    """bicubic-coefficient: -3/4 in torch, -1/2 in JAX, and in torch too once it antialiases; JAX has both by name."""
     assert gap(jax_sized((13, 13), "bicubic"), torch_sized((13, 13), "bicubic")) > 0.1
     assert gap(jax_sized((13, 13), "bicubic"), torch_sized((13, 13), "bicubic", antialias=True)) < 1e-14
+    assert gap(jax_sized((13, 13), "bicubic-pytorch", antialias=False), torch_sized((13, 13), "bicubic")) < 1e-14
 
 
 def test_trap_nearest_rounding():
