@@ -13,7 +13,7 @@ TRAPS: dict[str, str] = {
     "abs-l1-zero-grad": "the derivative of |x| at 0 is 0 in torch and 1 in JAX (sign at -0 apart).",
     "adam-eps-root": "Adam divides by sqrt(v) + eps; optax's eps_root and some ports add it under the root.",
     "adam-l2-vs-decoupled": "torch's Adam(weight_decay=) adds L2 to the gradient; optax.adamw decays the weights.",
-    "bicubic-coefficient": "torch's bicubic has a = -0.75, antialiased -0.5; jax.image's has -0.5, 'bicubic-pytorch' -0.75.",
+    "bicubic-coefficient": "torch's bicubic: a = -0.75, antialiased -0.5; jax.image's: -0.5, 'bicubic-pytorch' -0.75.",
     "bn-momentum-convention": "torch's momentum weighs the new statistic, flax's the old: 0.1 here is 0.9 there.",
     "bn-running-var-bessel": "torch's running variance divides by n - 1, flax's by n.",
     "ce-class-axis": "torch puts the classes on axis 1, optax on the last.",
