@@ -142,8 +142,7 @@ class Simulation:
     @property
     def unread(self) -> str:
         """Why the program could not be interpreted, if it was tried; "" otherwise."""
-        made = vars(self).get("_all", {})
-        return next((noise.unread for noise in made.values()), "")
+        return next((noise.unread for noise in vars(self).get("_all", {}).values()), "")
 
     def _drawn(self, only: str | None) -> dict[str, np.ndarray]:
         import jax
@@ -227,8 +226,7 @@ def expect(fn: Callable, inputs: Any, *, dtype: str = "float32", **options: Any)
         dtype('float64')
     """
     settings = Settings.of("expect", {"dtypes": (dtype,), **options})
-    named = Inputs.of("expect", inputs, (fn, fn), settings).at(dtype)
-    side = _kept_side(fn)
+    side, named = _kept_side(fn), Inputs.of("expect", inputs, (fn, fn), settings).at(dtype)
     simulation = Simulation(side, named, dtype, True, None)
     try:
         truth = simulation.interpreted()
