@@ -97,7 +97,8 @@ def _leaves(
 
 
 def _allowed(noise: Noise) -> Allowance:
-    both = [noise] if noise.full is None else [noise, replace(noise, runs=noise.full())]
+    coarse = None if noise.full is None else noise.full()
+    both = [noise] if coarse is None else [noise, replace(noise, runs=coarse)]
     largest, spread = max(one.largest for one in both), max(one.spread for one in both)
     return Allowance(noise.factor * largest, noise.factor * spread, "")
 
