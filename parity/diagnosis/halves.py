@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from parity.diagnosis.flat import Step
+from parity.diagnosis.layouts import interleaved
 from parity.diagnosis.machines import Call, Edit
 from parity.diagnosis.proposals import Program, Proposal
 
@@ -40,7 +41,7 @@ def _neighbours(step: Step) -> tuple[int, Edit] | None:
     if step.name == "concatenate" and len(step.inputs) == 2 and len(set(step.shapes)) == 1:
         axis = step.eqn.params["dimension"]
         if step.shapes[0][axis] > 1:
-            return step.shape[axis], lambda call: [call.xp.stack(list(call.inputs), axis + 1).reshape(call.step.shape)]
+            return step.shape[axis], lambda call: [interleaved(call, axis)]
     return None
 
 

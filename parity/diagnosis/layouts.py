@@ -12,7 +12,7 @@ from parity.diagnosis.flat import Step
 from parity.diagnosis.machines import Call, Edit
 from parity.diagnosis.proposals import Alternative, Program, Proposal
 
-__all__ = ["joined", "layouts", "regrouped", "reread", "turned"]
+__all__ = ["interleaved", "joined", "layouts", "regrouped", "reread", "turned"]
 
 _RANK = 4  # of arrays whose axes are permuted
 _TRAP = "transpose-semantics"
@@ -97,10 +97,11 @@ def _joined(step: Step) -> Iterator[Alternative]:
     axis = step.eqn.params[name]
     if step.name == "concatenate" and len(set(step.shapes)) == 1:
         text = f"the parts along axis {axis} are interleaved (another layout): neighbours, not halves"
-        yield Alternative(step, text, lambda call, a=axis: [_interleaved(call, a)])
+        yield Alternative(step, text, lambda call, a=axis: [interleaved(call, a)])
 
 
-def _interleaved(call: Call, axis: int) -> Any:
+def interleaved(call: Call, axis: int) -> Any:
+    """What a concatenation takes, number by number in turn."""
     return call.xp.stack(list(call.inputs), axis + 1).reshape(call.step.shape)
 
 
