@@ -72,6 +72,19 @@ def test_corners_agree(parity, name):
     parity.assert_equivalent(*sides(name, variants), inputs, jit=False, name=name)
 
 
+NEITHER = {
+    "hinge_embedding_loss": {"input": np.array([0.5, -0.25, 2.0])},
+    "cosine_embedding_loss": {"input1": np.eye(3, 2) + 0.5, "input2": np.eye(3, 2, 1) + 0.25},
+}
+
+
+@pytest.mark.parametrize("name", NEITHER)
+def test_a_target_that_is_neither_1_nor_minus_1_agrees(parity, name):
+    """The hinge then counts both of its terms, the cosine none."""
+    inputs = NEITHER[name] | {"target": np.array([1, -1, 0])}
+    parity.assert_equivalent(*sides(name, [{"reduction": "none"}]), inputs, jit=False)
+
+
 def test_equal_points_agree(parity):
     """At distance 0 the gradient is 0 for every norm; that of ``jnp.linalg.norm`` is NaN."""
     inputs = {"x1": np.ones((2, 3)), "x2": np.ones((2, 3))}
