@@ -17,12 +17,12 @@ from parity.arrays import Value
 from parity.devices import chosen
 from parity.diagnosis.examine import Examination
 from parity.errors import InputError
-from parity.expect import Simulation
 from parity.inputs import Inputs, cotangent
 from parity.leaves import Sides, compare_leaf
 from parity.opaque import NumpySide, Right, limits_of, remedy_for, sides_called
 from parity.report import Leaf, Report
 from parity.settings import Settings
+from parity.simulation import Simulation
 from parity.vjp import JaxSide, NotAnArrayError, Run, TorchSide
 
 __all__ = ["Asked", "Comparison", "rerun", "versions"]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from parity.arrays import rounded
-from parity.expect import Simulation
 from parity.inputs import Inputs
 from parity.leaves import Sides, compare_leaf
 from parity.report import Leaf
+from parity.simulation import Simulation
 from parity.training_sides import told
 from parity.vjp import JaxSide, Run
 

@@ -22,10 +22,10 @@ import numpy as np
 
 from calibrate_programs import Program, program
 from calibrate_report import write
-from parity.expect import Simulation
 from parity.inputs import Inputs, cotangent
 from parity.leaves import Sides, compare_leaf
 from parity.settings import Settings
+from parity.simulation import Simulation
 from parity.tolerance import Allowance, Noise
 from parity.vjp import JaxSide, Run, TorchSide
 

@@ -149,7 +149,7 @@ def test_a_report_says_that_its_allowance_came_from_perturbed_inputs(monkeypatch
     def unreadable(*_):
         raise NotImplementedError("no rule for tomorrow_p")
 
-    monkeypatch.setattr(importlib.import_module("parity.expect").Simulation, "_interpreted", unreadable)
+    monkeypatch.setattr(importlib.import_module("parity.simulation").Simulation, "_interpreted", unreadable)
     report = parity.compare(
         lambda x: torch.sin(x) * (1 + 1e-4 * (x.dtype == torch.float32)),
         lambda x: jnp.sin(x),
