@@ -48,7 +48,7 @@ shapes: .venv/.installed ## the topics' quick comparisons with every jaxtyping s
 slow: .venv/.installed ## the long tests
 	@$(PYTEST) -m slow
 
-calibrate: .venv/.installed ## random correct pairs: is any flagged? Takes an hour; writes notebooks/calibration.*
+calibrate: .venv/.installed ## random correct pairs: is any flagged? Takes five minutes; writes notebooks/calibration.*
 	@$(BIN)/python parity_tests/meta/calibrate.py
 
 planted: .venv/.installed ## write the table of planted mistakes again; takes half an hour

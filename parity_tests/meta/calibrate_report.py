@@ -43,7 +43,8 @@ def page(leaves: Sequence[Any], picture_name: str) -> str:
         "",
         f"Error over allowance, the allowance being {FACTOR:g} times the largest of 16 simulated rounding errors,"
         " simulated for every array: a report simulates only where rounding the result does not explain the error."
-        " 1 is the limit.",
+        " *Judged* is the report's own ratio, of both sides: beyond its noise an array has what inputs one rounding"
+        " away do to the truth. 1 is the limit.",
         "",
         *_table(leaves),
         "",
@@ -101,6 +102,6 @@ def picture(leaves: Sequence[Any]) -> Any:
         axis.axvline(1, color="black", linewidth=0.8)
         axis.set(xscale="log", yscale="log", title=dtype, xlabel="error / allowance")
     axes[0, 0].set_ylabel("arrays")
-    axes[0, 0].legend(loc="upper left")
+    axes[0, 0].legend(loc="lower center")
     figure.tight_layout()
     return figure
