@@ -72,6 +72,19 @@ def test_trap_gelu_tanh_default(parity, rng):
     assert not report.leaf("output", "float32").ok
 
 
+def test_erf_of_torch_has_an_absolute_error():
+    """Its vectorized kernel on a CPU (every gelu, erf at 16 bits) is Abramowitz and Stegun 7.1.26, off by 1.5e-7.
+
+    Under torch.compile float32 erf takes it, too: https://github.com/pytorch/pytorch/issues/198183.
+    """
+    tail, small = torch.full((64,), -5.0), torch.full((64,), 1e-7)
+    exact = functional.gelu(tail.double())[0].item()
+    assert abs(functional.gelu(tail)[0].item() / exact - 1) > 0.01
+    assert float(jax.nn.gelu(-5.0, approximate=False)) == pytest.approx(exact, rel=1e-5)
+    assert torch.erf(small.bfloat16())[0] == 0
+    assert float(jax.scipy.special.erf(jnp.bfloat16(1e-7))) == pytest.approx(1.128e-7, rel=1e-2)
+
+
 def test_trap_softplus_beta_and_threshold():
     """softplus-beta-threshold: torch's line begins at 20, 2.06e-9 below the curve; without beta = 2 it is 0.347 off."""
     x = [20.0, 20.000001]

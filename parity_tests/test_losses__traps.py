@@ -233,3 +233,13 @@ def test_trap_ctc_gradient_is_of_the_scores(rng):
     # A central difference of steps of 1e-6: 1e-9 of its size from the curve, 1e-9 from rounding.
     assert (up - down) / 2 == pytest.approx(along_torch - extra, rel=1e-6)
     assert abs(extra) > 1e-3 * abs(along_torch)
+
+
+def test_the_gradient_of_logsumexp_in_bfloat16_is_no_softmax_in_torch():
+    """torch subtracts the rounded result from the logits, so all weights are off alike: here their sum is 0.977."""
+    logits = [60.25, 60.0, 59.0]
+    leaf = torch.tensor(logits, dtype=torch.bfloat16, requires_grad=True)
+    torch.logsumexp(leaf, 0).backward()
+    total = jax.grad(jax.nn.logsumexp)(jnp.asarray(logits, jnp.bfloat16)).astype(jnp.float32).sum()
+    assert abs(leaf.grad.double().sum().item() - 1) > 0.02
+    assert float(total) == pytest.approx(1, abs=0.004)

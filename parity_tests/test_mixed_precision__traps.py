@@ -191,6 +191,16 @@ def test_dense_of_flax_adds_up_its_bias_s_gradient_in_its_dtype():
     assert gradient(_widened_product) == 32000
 
 
+def test_a_bias_before_a_mean_has_a_wrong_gradient_in_bfloat16_on_a_cpu():
+    """JAX leaves the sum over pixels to XLA in bfloat16, and equal terms are rounded alike; torch adds in float32."""
+    image = jnp.zeros((8, 7, 7, 4), jnp.bfloat16)
+    gradient = jax.grad(lambda bias: (image + bias).mean((0, 1, 2)).sum() * jnp.bfloat16(1.1))(image[0, 0, 0])
+    bias = torch.zeros(4, dtype=torch.bfloat16, requires_grad=True)
+    ((torch.zeros(8, 7, 7, 4, dtype=torch.bfloat16) + bias).mean((0, 1, 2)).sum() * 1.1).backward()
+    assert bias.grad[0].item() == pytest.approx(1.1, rel=4e-3)
+    assert abs(float(gradient[0]) / 1.1 - 1) > 0.05
+
+
 def test_autocast_casts_a_weight_once_a_region_and_adds_up_its_gradients_low():
     """A weight used twice: 2048 + 1 is 2048 in float16. JAX does the same where one cast is reused."""
 
