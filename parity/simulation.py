@@ -73,9 +73,9 @@ class Simulation:
         return {path: self._with_more(path, one, stated) for path, one in noise.items()}
 
     def _with_more(self, path: str, noise: Noise, stated: bool) -> Noise:
-        full = (lambda: _finite_errors(self._uniform[path], self._amplify)) if self._mixes else None
+        full = (lambda: self._uniform_errors(path)) if self._mixes else None
         exact = stated or self.dtype == "float64"
-        moved = None if exact else (lambda: _finite_errors(self._moved[path], AMPLIFY))
+        moved = None if exact else (lambda: self._moved_errors(path))
         return replace(noise, truth=self._simulated[path][0] if stated else None, full=full, moved=moved)
 
     def _is_another(self, path: str, largest: float) -> bool:
@@ -157,6 +157,18 @@ class Simulation:
         factor = FACTOR_PERTURBED[self.dtype]
         return {path: Noise(found, unread, factor=factor) for path, found in errors.items()}
 
+    def _uniform_errors(self, path: str) -> np.ndarray | None:
+        try:
+            return _errors(self._uniform[path], self._amplify)
+        except ArithmeticError:  # the dtype is too narrow for some step: 1 - 0.999 ** t is 0 or less in bfloat16
+            return None
+
+    def _moved_errors(self, path: str) -> np.ndarray | None:
+        try:
+            return _errors(self._moved[path], AMPLIFY)
+        except Exception:  # not every program runs in float64 (linen's LSTM)
+            return None
+
     @cached_property
     def _moved(self) -> dict[str, np.ndarray]:
         return self._answers(self.side, "float64")
@@ -182,11 +194,3 @@ def _errors(runs: np.ndarray, amplify: float) -> np.ndarray:
     if not np.isfinite(errors).any(axis=0).all():
         raise ArithmeticError("its simulated errors are not finite")
     return errors
-
-
-def _finite_errors(runs: np.ndarray, amplify: float) -> np.ndarray | None:
-    """None where the dtype under test is too narrow for some step: 1 - 0.999 ** t is 0 or less in bfloat16."""
-    try:
-        return _errors(runs, amplify)
-    except ArithmeticError:
-        return None
