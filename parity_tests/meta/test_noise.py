@@ -134,3 +134,18 @@ def test_a_program_is_read_and_its_noise_is_of_the_size_of_rounding(name):
     ratios = real_errors(fn, inputs, expected)
     assert max(ratios.values()) < 8
     assert max(ratios.values()) > 1e-3
+
+
+def test_what_xla_adds_up_in_16_bits_is_in_the_noise():
+    """A bias before a global mean: its bfloat16 gradient is a sum of equal terms, which XLA on a CPU rounds alike."""
+
+    def gradient(image, bias):
+        return jax.grad(lambda bias: (jnp.tanh((image + bias).mean((0, 1, 2))) * jnp.arange(1, 5)).sum())(bias)
+
+    inputs = {"image": np.random.default_rng(0).normal(size=(8, 7, 7, 4)), "bias": np.zeros(4)}
+    expected = parity.expect(gradient, inputs, dtype="bfloat16")
+    low = [jnp.asarray(value, jnp.bfloat16) for value in inputs.values()]
+    error = np.abs(np.asarray(jax.jit(gradient)(*low), np.float64) - expected.truth["output"]).max()
+    noise = expected.noise["output"].largest
+    assert 8 * 2.0**-8 * np.abs(expected.truth["output"]).max() < error < 8 * noise
+    assert noise < np.abs(expected.truth["output"]).max() / 4
