@@ -115,6 +115,5 @@ def counts(eqn: Any) -> bool:
 
 def stalls(eqn: Any) -> bool:
     """Whether this adds up 16-bit numbers that JAX did not widen before, as `jnp.sum` does: the gradient of a bias."""
-    return (
-        eqn.primitive.name == "reduce_sum" and ROUNDOFFS.get(str(eqn.outvars[0].aval.dtype), 0.0) > ROUNDOFF["float32"]
-    )
+    unit = ROUNDOFFS.get(str(eqn.outvars[0].aval.dtype), 0.0)
+    return eqn.primitive.name == "reduce_sum" and unit > ROUNDOFF["float32"]
