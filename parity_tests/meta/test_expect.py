@@ -143,6 +143,14 @@ def test_a_second_call_compiles_nothing():
 
 
 @pytest.mark.parametrize("dtype", LOW)
+def test_an_exact_tie_is_no_rounding(dtype):
+    """Any move of the inputs breaks it, so that moved inputs would excuse what the sides make of a tie."""
+    x = np.array([1.0, 1.0, 0.5])
+    report = parity.compare(lambda x: x.max(0).values, lambda x: jnp.max(x, 0), (x,), dtypes=(dtype,))
+    assert [leaf.path for leaf in report.failures] == ["grad/x"]
+
+
+@pytest.mark.parametrize("dtype", LOW)
 def test_a_flipping_relu_is_in_the_noise(dtype):
     """A gradient that jumps within a rounding of the corner: smooth noise alone would be off by a thousand."""
     x = np.array([1.0, -2.0, 3.0])
