@@ -74,7 +74,8 @@ class Simulation:
 
     def _with_more(self, path: str, noise: Noise, stated: bool) -> Noise:
         full = (lambda: self._uniform_errors(path)) if self._mixes else None
-        moved = (lambda: self._moved_errors(path)) if self.dtype != "float64" and not stated else None
+        rounds = self.dtype != "float64" and noise.largest > 0  # a program that only moves numbers has no excuse
+        moved = (lambda: self._moved_errors(path)) if rounds and not stated else None
         return replace(noise, truth=self._simulated[path][0] if stated else None, full=full, moved=moved)
 
     def _is_another(self, path: str, largest: float) -> bool:

@@ -80,9 +80,9 @@ def test_erf_of_torch_has_an_absolute_error():
     tail, small = torch.full((64,), -5.0), torch.full((64,), 1e-7)
     exact = functional.gelu(tail.double())[0].item()
     assert abs(functional.gelu(tail)[0].item() / exact - 1) > 0.01
-    assert float(jax.nn.gelu(-5.0, approximate=False)) == pytest.approx(exact, rel=1e-5)
+    assert float(jax.nn.gelu(-5.0, approximate=False)) == pytest.approx(exact)
     assert torch.erf(small.bfloat16())[0] == 0
-    assert float(jax.scipy.special.erf(jnp.bfloat16(1e-7))) == pytest.approx(1.128e-7, rel=1e-2)
+    assert float(jax.scipy.special.erf(jnp.bfloat16(1e-7))) > 1e-7
 
 
 def test_trap_softplus_beta_and_threshold():

@@ -236,10 +236,11 @@ def test_trap_ctc_gradient_is_of_the_scores(rng):
 
 
 def test_the_gradient_of_logsumexp_in_bfloat16_is_no_softmax_in_torch():
-    """torch subtracts the rounded result from the logits, so all weights are off alike: here their sum is 0.977."""
+    """torch subtracts the rounded result from the logits, so all weights are off alike: here their sum is 0.976."""
     logits = [60.25, 60.0, 59.0]
     leaf = torch.tensor(logits, dtype=torch.bfloat16, requires_grad=True)
     torch.logsumexp(leaf, 0).backward()
     total = jax.grad(jax.nn.logsumexp)(jnp.asarray(logits, jnp.bfloat16)).astype(jnp.float32).sum()
     assert abs(leaf.grad.double().sum().item() - 1) > 0.02
-    assert float(total) == pytest.approx(1, abs=0.004)
+    # three weights, each rounded to bfloat16 by at most 2^-9 of itself: measured 0
+    assert float(total) == pytest.approx(1, abs=2.0**-9)
