@@ -53,7 +53,7 @@ class Rounding(NamedTuple):
 
     Attributes:
         unit: roundoff of a result.
-        partial: roundoff of the partial sums: both frameworks add 16-bit numbers up in float32.
+        partial: roundoff of the partial sums: both frameworks add 16-bit numbers up in float32, but for `stalls`.
         convolved: the same in a convolution.
         least: what is smaller becomes 0, and nothing is resolved more finely.
     """
