@@ -166,10 +166,8 @@ def _jax_array(array: np.ndarray, dtype: str) -> Any:
     import jax
     import jax.numpy as jnp
 
-    if array.dtype.kind == "c":
-        dtype = "complex128" if dtype == "float64" else "complex64"
-    # NumPy casts: JAX would compile a cast for every shape.
-    return jax.device_put(array.astype(jnp.dtype(dtype)) if array.dtype.kind in "fc" else array)
+    # NumPy casts: JAX would compile a cast for every shape. Complex numbers get their dtype from the scope.
+    return jax.device_put(array.astype(jnp.dtype(dtype)) if array.dtype.kind == "f" else array)
 
 
 def _jax_program(
